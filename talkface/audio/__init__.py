@@ -1,0 +1,1 @@
+"""Speech: features, encoders, lip predictors, synchrony."""

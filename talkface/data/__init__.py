@@ -1,0 +1,1 @@
+"""What methods learn from: one processed person; drawn speakers."""

@@ -1,0 +1,1 @@
+"""How methods learn: stages, the loop, the run folder."""

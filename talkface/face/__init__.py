@@ -1,0 +1,1 @@
+"""Faces in pictures: detection, model, fit, regions, torso."""

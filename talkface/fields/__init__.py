@@ -1,0 +1,1 @@
+"""Radiance fields: encodings, rays, occupancy, rendering."""

@@ -1,0 +1,1 @@
+"""Media and files: video, sound, the processed folder, origin marks."""

@@ -1,0 +1,1 @@
+"""Every score, its baselines and the report."""

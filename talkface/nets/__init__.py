@@ -1,0 +1,1 @@
+"""Image networks used by two or more methods, losses or metrics."""

@@ -1,0 +1,1 @@
+"""The hot loops, in plain PyTorch that defines the answer."""
