@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,5 +76,5 @@ def test_crop_and_resize_move_pixels_with_the_picture() -> None:
 
 def test_pingpong_has_no_jump() -> None:
     indices = [geometry.pingpong(i, 4) for i in range(17)]
-    assert max(abs(a - b) for a, b in zip(indices, indices[1:], strict=False)) == 1
+    assert max(abs(a - b) for a, b in itertools.pairwise(indices)) == 1
     assert set(indices) == {0, 1, 2, 3}
