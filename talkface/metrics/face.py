@@ -1,0 +1,108 @@
+"""How well rendered eyes and head follow the commanded ones: blinks, AU45, head position, jitter.
+
+Closure is 0 open to 1 shut; NaN where there is no face. Sequences run over consecutive frames. Events: tracking.md §5.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from talkface.metrics.lips import correlation
+
+BLINK_ON, BLINK_OFF = 0.5, 0.35
+BLINK_MERGE_FRAMES = 3
+BLINK_TOLERANCE_FRAMES = 2
+"""How far apart two blinks may be and still be the same one: 80 ms, a third of a blink (our choice)."""
+STABLE = np.array([27, 28, 29, 30, 36, 39, 42, 45])
+"""iBUG points that speech and blinks hardly move: nose bridge and eye corners."""
+
+
+def blink_events(closure: Float[np.ndarray, " frames"]) -> list[tuple[int, int]]:
+    """Blinks as (start, stop) frames, stop exclusive: on at 0.5, off under 0.35, joined when 3 frames apart or less.
+
+    A missing frame ends a blink.
+    """
+    events: list[tuple[int, int]] = []
+    start = None
+    for frame, value in enumerate([*closure, 0.0]):
+        if start is None and value >= BLINK_ON:
+            start = frame
+        elif start is not None and not value >= BLINK_OFF:
+            if events and start - events[-1][1] <= BLINK_MERGE_FRAMES:
+                start = events.pop()[0]
+            events.append((start, frame))
+            start = None
+    return events
+
+
+def blink_f1(
+    rendered: Float[np.ndarray, " frames"],
+    true: Float[np.ndarray, " frames"],
+    tolerance_frames: int = BLINK_TOLERANCE_FRAMES,
+) -> float:
+    """F1 of blink events, matched one to one in time order where they lie within `tolerance_frames` of each other.
+
+    NaN where the truth has no blink and none was rendered (nothing to judge); 0 where one was invented.
+    """
+    found, wanted = blink_events(rendered), blink_events(true)
+    if not found and not wanted:
+        return float("nan")
+    matched = i = j = 0
+    while i < len(found) and j < len(wanted):
+        if found[i][0] - tolerance_frames >= wanted[j][1]:
+            j += 1
+        elif wanted[j][0] - tolerance_frames >= found[i][1]:
+            i += 1
+        else:
+            matched, i, j = matched + 1, i + 1, j + 1
+    return 2 * matched / (len(found) + len(wanted))
+
+
+def blink_rate(closure: Float[np.ndarray, " frames"], fps: float) -> float:
+    """Blinks per minute of the frames that have a face; NaN where none has."""
+    seen = int(np.isfinite(closure).sum())
+    return len(blink_events(closure)) * 60 * fps / seen if seen else float("nan")
+
+
+def au45_correlation(rendered: Float[np.ndarray, " frames"], true: Float[np.ndarray, " frames"]) -> float:
+    """Pearson correlation of lid closure; the same as that of AU45, which is 5 x closure."""
+    return correlation(rendered, true)
+
+
+def head_shift(
+    rendered: Float[np.ndarray, "frames 68 2"], true: Float[np.ndarray, "frames 68 2"]
+) -> Float[np.ndarray, " frames"]:
+    """How far the stable points as a whole stand from where they should, px, per frame."""
+    return np.linalg.norm((rendered[:, STABLE] - true[:, STABLE]).mean(1), axis=-1)
+
+
+def head_turn(
+    rendered: Float[np.ndarray, "frames points 3"], true: Float[np.ndarray, "frames points 3"]
+) -> Float[np.ndarray, " frames"]:
+    """Angle of the rotation that best takes the true mesh to the rendered one, radians, per frame; NaN without a face.
+
+    Kabsch on the same detector's points in both pictures; scale and place are taken out first.
+    """
+    angles = np.full(len(true), np.nan)
+    seen = np.isfinite(rendered).all((1, 2)) & np.isfinite(true).all((1, 2))
+    if not seen.any():
+        return angles
+    a = true[seen] - true[seen].mean(1, keepdims=True)
+    b = rendered[seen] - rendered[seen].mean(1, keepdims=True)
+    u, _, vt = np.linalg.svd(np.swapaxes(b, 1, 2) @ a)
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    angles[seen] = np.arccos(np.clip((np.trace(u @ vt, axis1=1, axis2=2) - 1) / 2, -1, 1))
+    return angles
+
+
+def jitter(landmarks: Float[np.ndarray, "frames 68 2"]) -> float:
+    """Shake of the head: root mean square second difference of the stable points' centre, px; NaN under three frames.
+
+    Compare with the truth's: what is above it was added by the renderer.
+    """
+    centre = landmarks[:, STABLE].mean(1)
+    second = centre[2:] - 2 * centre[1:-1] + centre[:-2]
+    square = (second**2).sum(-1)
+    square = square[np.isfinite(square)]
+    return float(np.sqrt(square.mean())) if len(square) else float("nan")
