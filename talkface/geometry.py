@@ -86,7 +86,7 @@ def project(points: Float[np.ndarray, "... 3"], camera: Camera) -> Float[np.ndar
 
 
 def orbit(
-    camera: Camera, centre: Float[np.ndarray, 3], yaw: float, pitch: float, roll: float = 0.0, distance: float = 1.0
+    camera: Camera, centre: Float[np.ndarray, "3"], yaw: float, pitch: float, roll: float = 0.0, distance: float = 1.0
 ) -> Camera:
     """Move a camera about `centre` (world, cm): positive yaw to the viewer's right, positive pitch up, radians.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 FPS = 25.0
 """Frames per second after preprocessing."""
@@ -109,11 +109,32 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What is asked of every frame of a video, beside speech; speech itself is streamed.
+
+    A few numbers per frame, so an hour of video needs some ten megabytes of them. None means "the method decides".
+    """
+
+    pose: Pose
+    closure: Float[np.ndarray, " frames"]
+    """Lid closure, 0 open to 1 shut."""
+    world_from_camera: Float[np.ndarray, "frames 4 4"]
+    """The viewpoint of every frame; `SOURCE_CAMERA` is the training one."""
+    source_frame: Int[np.ndarray, " frames"]
+    """Which frame of the training clip lends what the method does not make (torso, background)."""
+
+    def __len__(self) -> int:
+        return len(self.closure)
+
+
+@dataclass(frozen=True)
 class Frame:
-    """One rendered picture, colours in [0, 1]."""
+    """One rendered picture: the person, in front of nothing."""
 
     colour: Float[np.ndarray, "height width 3"]
+    """RGB in [0, 1], not multiplied by opacity."""
     opacity: Float[np.ndarray, "height width"]
+    """1 where the person hides the background."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,409 @@
+"""Every command, its options and its help; nothing else. The work is in `talkface.pipeline`.
+
+Exit codes: 0 done, 2 the user's input or environment is at fault (one sentence on stderr), 130 interrupted (state
+kept), 1 a defect of ours. With `--json` one JSON object goes to stdout and nothing else.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from talkface.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("[--out DIR]", "draw a speaker, learn them, make them say something new, score it"),
+    "doctor": ("", "what this machine has and lacks, and the command that mends it"),
+    "methods": ("", "the methods, what each learns and which controls it takes"),
+    "synthesize": ("OUT", "a drawn speaker with exact ground truth: clip.mp4 and truth.npz"),
+    "preprocess": ("VIDEO OUT", "a video, or a folder of clips, to a processed folder with a report"),
+    "train": ("METHOD DATA --out RUN", "learn a person (or the lip predictor `lips`) from processed data"),
+    "render": ("RUN AUDIO --out VIDEO", "speech to video, with pose, blink, view and background under control"),
+    "evaluate": ("RUN --out DIR", "score a run on its held-out frames: scores.json and report.html"),
+    "benchmark": ("NAME --out DIR", "regenerate a table: tracking, lips, or a method's ablations"),
+    "verify": ("VIDEO", "read the mark of origin in a video"),
+    "assets": ("", "optional files a user may bring: where they are, where to get them, their licence"),
+}
+"""Name -> what follows it, and what it does."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Output:
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print one JSON object on stdout and nothing else there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        from talkface import __version__
+
+        print(f"talkface {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
+        result = _RUN[name](rest)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    if "--json" in rest and result is not None:
+        print(json.dumps(result))
+    return 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _help() -> str:
+    width = max(len(f"{name} {what}") for name, (what, _) in COMMANDS.items())
+    lines = [f"  {f'{name} {what}':<{width}}  {does}" for name, (what, does) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "talkface: make a person's picture talk.",
+            "",
+            "usage: talkface COMMAND ...     (talkface COMMAND --help tells all about one)",
+            "",
+            *lines,
+            "",
+            "A first hour:  talkface demo        then  talkface preprocess me.mp4 me/",
+            "                                          talkface train blink_hashgrid me/ --out runs/me",
+            "                                          talkface render runs/me speech.wav --out talking.mp4",
+        ]
+    )
+
+
+def _parse(kind: Any, name: str, arguments: Sequence[str], default: Any = None) -> Any:
+    """Options of one command from the shell; tyro's help, but its complaints as one sentence."""
+    import tyro
+
+    heard = io.StringIO()
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(heard):
+            return tyro.cli(kind, args=list(arguments), prog=f"talkface {name}", **options)
+    except SystemExit as stop:
+        if stop.code:
+            raise UserError(_one_sentence(heard.getvalue(), name)) from None
+        raise
+
+
+def _one_sentence(box: str, name: str) -> str:
+    """The text of a framed complaint without its frame."""
+    lines = [line.strip(" │|╭╰╮╯─-") for line in box.splitlines()]
+    text = " ".join(line for line in lines if line)
+    text = re.sub(r"For full helptext.*", "", text).strip().rstrip(".")
+    return f"{text}; see `talkface {name} --help`"
+
+
+def _demo(arguments: Sequence[str]) -> Any:
+    @dataclasses.dataclass(kw_only=True)
+    class Demo(_Output):
+        """Draw a speaker, learn them, make them say something new, and score the result (about ten minutes)."""
+
+        out: Path = Path("demo")
+        """Folder for talking.mp4, report.html, scores.json and everything in between."""
+        seed: int = 0
+        """Another seed draws another person."""
+
+    options = _options(Demo, "demo", arguments)
+    from talkface.pipeline.demo import demo
+
+    return demo(options.out, seed=options.seed)
+
+
+def _doctor(arguments: Sequence[str]) -> Any:
+    @dataclasses.dataclass(kw_only=True)
+    class Doctor(_Output):
+        """What this machine has and lacks, feature by feature, with the command that mends it."""
+
+    options = _options(Doctor, "doctor", arguments)
+    from talkface.pipeline.doctor import doctor
+
+    return doctor(show=not options.json)
+
+
+def _methods(arguments: Sequence[str]) -> Any:
+    from talkface.methods import all_methods
+
+    if "-h" in arguments or "--help" in arguments:
+        print("usage: talkface methods [--json]\n\nThe methods, what each learns and which controls it takes.")
+        return None
+    known = [
+        {"name": m.name, "summary": m.summary, "learns": m.learns, "controls": sorted(m.controls), "paper": m.paper}
+        for m in all_methods()
+    ]
+    if "--json" not in arguments:
+        for method in known:
+            controls = ", ".join(method["controls"])
+            print(f"{method['name']}: {method['summary']}\n    learns {method['learns']}; controls: {controls}")
+            print(f"    {method['paper']}")
+    return known
+
+
+def _synthesize(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    from talkface.pipeline.synthesize import Synthesize, synthesize
+
+    @dataclasses.dataclass(kw_only=True)
+    class Options(_Output):
+        """A drawn speaker (or many) with exact ground truth."""
+
+        out: tyro.conf.Positional[Path]
+        """Folder for clip.mp4 and truth.npz."""
+        speaker: tyro.conf.OmitArgPrefixes[Synthesize] = dataclasses.field(default_factory=Synthesize)
+
+    options = _options(Options, "synthesize", arguments)
+    return synthesize(options.out, options.speaker)
+
+
+def _preprocess(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Preprocess(_Output):
+        """A video, a folder of clips, or a folder processed by AD-NeRF's tools, to a processed folder. Resumable."""
+
+        video: tyro.conf.Positional[Path]
+        """The video, or a folder."""
+        out: tyro.conf.Positional[Path]
+        """The processed folder; run the same command again to go on after a stop."""
+        fix_sync: bool = False
+        """Move the sound by the measured offset between speech and lips."""
+        focal_px: float | None = None
+        """Focal length in pixels of the source, if known."""
+
+    options = _options(Preprocess, "preprocess", arguments)
+    from talkface.pipeline.preprocess import preprocess
+
+    folder = preprocess(options.video, options.out, fix_sync=options.fix_sync, focal_px=options.focal_px)
+    return {"folder": str(folder.root), "frames": folder.manifest.frames, "facts": folder.manifest.facts}
+
+
+def _train(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    from talkface import methods
+
+    if arguments and arguments[0] == "lips":
+        return _train_lips(arguments[1:])
+    if not arguments or arguments[0].startswith("-"):
+        known = ", ".join([*methods.names(), "lips"])
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: talkface train METHOD DATA --out RUN [options]\n\nMETHOD is one of {known};\n"
+                  f"`talkface train METHOD --help` prints its options.")  # fmt: skip
+            return None
+        raise UserError(f"name what to train first: {known}")
+    method = methods.get(arguments[0])
+    config = method.preset(_preset(arguments))
+    fields: list[Any] = [
+        ("data", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="A processed folder.")]),
+        ("out", Annotated[Path, tyro.conf.arg(help="The run folder.")]),
+        ("resume", Annotated[bool, tyro.conf.arg(help="Go on with an existing run, exactly.")], False),
+        ("device", Annotated[str, tyro.conf.arg(help="auto, cpu or cuda.")], "auto"),
+        ("config", tyro.conf.OmitArgPrefixes[method.config], dataclasses.field(default_factory=lambda: config)),  # type: ignore[misc]
+    ]
+    kind = dataclasses.make_dataclass("Train", fields, bases=(_Output,), kw_only=True)
+    kind.__doc__ = f"Learn one person with {method.name}. {method.summary}"
+    options = _options(kind, f"train {method.name}", arguments[1:])
+    from talkface.pipeline.train import train
+
+    return train(
+        method.name, options.data, options.out, config=options.config, resume=options.resume, device=options.device
+    )
+
+
+def _train_lips(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Lips(_Output):
+        """Pre-train the lip predictor on processed folders of several people."""
+
+        data: tyro.conf.Positional[tuple[Path, ...]]
+        """Processed folders."""
+        out: Path
+        """The predictor's file (.safetensors)."""
+
+    options = _options(Lips, "train lips", arguments)
+    from talkface.pipeline.train_lips import train_lips
+
+    return train_lips(options.data, options.out)
+
+
+def _render(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    from talkface.pipeline.controls import BLINK_FORMS, POSE_FORMS, VIEW_FORMS
+
+    @dataclasses.dataclass(kw_only=True)
+    class Render(_Output):
+        """Speech to video: the person of RUN says AUDIO."""
+
+        run: tyro.conf.Positional[Path]
+        """The run folder of `talkface train`."""
+        audio: tyro.conf.Positional[Path]
+        """Speech: any sound file, or a video's sound."""
+        out: Path
+        """The video (.mp4; .webm or .mov keep transparency)."""
+        pose: Annotated[str, tyro.conf.arg(help=f"Head pose: {POSE_FORMS}.")] = "source"
+        blink: Annotated[str, tyro.conf.arg(help=f"Blinks: {BLINK_FORMS}.")] = "auto"
+        expression: str | None = None
+        """Not a control of every method; refused by name where it is not."""
+        view: Annotated[str | None, tyro.conf.arg(help=f"Viewpoint: {VIEW_FORMS}.")] = None
+        background: str = "original"
+        """original, a colour (#rrggbb or a name), an image, a video, or transparent."""
+        timeline: Path | None = None
+        """A JSON file that keyframes pose, blink and view over time."""
+        seed: int = 0
+        """Seed of the natural blinks."""
+        device: str = "auto"
+        """auto, cpu or cuda."""
+
+    options = _options(Render, "render", arguments)
+    from talkface.pipeline.render import render
+
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in ("quiet", "json")}
+    return render(given.pop("run"), given.pop("audio"), given.pop("out"), **given)
+
+
+def _evaluate(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Evaluate(_Output):
+        """Score a run on its held-out frames: with the true landmarks, and driven by speech alone."""
+
+        run: tyro.conf.Positional[Path]
+        """The run folder."""
+        out: Path
+        """Folder for scores.json, report.html and comparison.mp4."""
+        data: Path | None = None
+        """The processed folder, if it moved since training."""
+        max_frames: int | None = None
+        """Score at most so many frames, evenly spaced."""
+
+    options = _options(Evaluate, "evaluate", arguments)
+    from talkface.pipeline.evaluate import evaluate
+
+    return evaluate(options.run, options.out, data=options.data, max_frames=options.max_frames)
+
+
+def _benchmark(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Benchmark(_Output):
+        """Regenerate one table of docs/results.md. Resumable row by row."""
+
+        name: tyro.conf.Positional[Literal["tracking", "lips", "blink_hashgrid", "clips"]]
+        """tracking, lips: those rooms; blink_hashgrid: Table III's ablations; clips: every clip, trained and scored."""
+        out: Path
+        """Folder for the table and its runs."""
+        data: Path | None = None
+        """What to measure on: the folder of clips, or for ablations a processed folder."""
+        minutes: float = 25.0
+        """At most so many minutes of training a row."""
+
+    options = _options(Benchmark, "benchmark", arguments)
+    from talkface.pipeline.benchmark import benchmark
+
+    return benchmark(options.name, options.out, data=options.data, minutes=options.minutes)
+
+
+def _verify(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Verify(_Output):
+        """Read the mark that talkface leaves in every video it makes."""
+
+        video: tyro.conf.Positional[Path]
+        """Any video."""
+
+    options = _options(Verify, "verify", arguments)
+    from talkface.io.provenance import read_mark
+
+    mark = read_mark(options.video)
+    if not options.json:
+        facts = "\n".join(f"  {name}: {value}" for name, value in (mark or {}).items())
+        print(f"{options.video} was made by talkface\n{facts}" if mark else f"{options.video} carries no talkface mark")
+    return {"video": str(options.video), "mark": mark}
+
+
+def _assets(arguments: Sequence[str]) -> Any:
+    @dataclasses.dataclass(kw_only=True)
+    class Assets(_Output):
+        """Optional files: what each gives, whether it is here, its licence and how to get it."""
+
+    options = _options(Assets, "assets", arguments)
+    from talkface import assets
+
+    known = [{**dataclasses.asdict(a), "path": str(assets.find(a.name) or "")} for a in assets.ASSETS]
+    if not options.json:
+        for asset in known:
+            print(f"{asset['name']}: {asset['path'] or 'not here'}")
+            print(f"    gives {asset['gives']}\n    licence {asset['licence']}")
+            if not asset["path"]:
+                print(f"    get it from {asset['get']}\n    and put {asset['file']} into {assets.folders()[0]}")
+    return known
+
+
+def _options(kind: Any, name: str, arguments: Sequence[str]) -> Any:
+    options = _parse(kind, name, arguments)
+    if options.quiet or options.json:
+        from talkface.progress import set_quiet
+
+        set_quiet(True)
+    return options
+
+
+def _preset(arguments: Sequence[str]) -> str:
+    """The preset named among the options, so that its values become the defaults that `--help` shows."""
+    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if here == "--preset":
+            return following
+        if here.startswith("--preset="):
+            return here.removeprefix("--preset=")
+    return "small"
+
+
+_RUN: dict[str, Callable[[Sequence[str]], Any]] = {
+    "demo": _demo,
+    "doctor": _doctor,
+    "methods": _methods,
+    "synthesize": _synthesize,
+    "preprocess": _preprocess,
+    "train": _train,
+    "render": _render,
+    "evaluate": _evaluate,
+    "benchmark": _benchmark,
+    "verify": _verify,
+    "assets": _assets,
+}
+
+if __name__ == "__main__":
+    entry()
