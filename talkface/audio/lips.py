@@ -1,0 +1,322 @@
+"""One person's lips from speech: ridge, a net from scratch and a fine-tuned pre-trained net, averaged.
+
+The recipe, its figures and its limits are the design page lip-sync: averaging gives the correlation, matching the
+variance afterwards gives amplitude and closed lips.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from talkface.audio.features import (
+    ROWS_PER_FRAME,
+    Normalisation,
+    Statistics,
+    fit_rows,
+    normalisation_of,
+    per_frame,
+    windows,
+)
+from talkface.audio.lipnet import Learning, LipNet, predict_values, train_lipnet
+from talkface.audio.mouth import MouthSpace, Talk
+from talkface.audio.ridge import Ridge, fit_ridge
+from talkface.errors import UserError
+from talkface.types import FPS
+
+CONTEXT = 5
+"""Frames before and after that the ridge sees."""
+SHARES = (0.4, 0.4, 0.2)
+"""Of net from scratch, fine-tuned net and ridge."""
+FINE_TUNING = Learning(steps=100, rate=1e-3)
+MATCH_FROM_S = 5.0
+"""Speech shorter than this takes its gain from the training folds."""
+LEAST_S = 8.0
+"""Training speech that a person must have."""
+_FORMAT = "talkface-lips-1"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How one person's mouth values are standardised; percentiles bound what is predicted."""
+
+    mean: Float[np.ndarray, " values"]
+    std: Float[np.ndarray, " values"]
+    low: Float[np.ndarray, " values"]
+    high: Float[np.ndarray, " values"]
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "frames values"]) -> Targets:
+        """Of the valid training frames."""
+        low, high = np.percentile(values, [0.5, 99.5], axis=0).astype(np.float32)
+        return cls(values.mean(0), np.maximum(values.std(0), 1e-5), low, high)
+
+    def standard(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames values"]:
+        """Mean 0, deviation 1 over the training frames."""
+        return ((values - self.mean) / self.std).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LipPredictor:
+    """Speech to one person's pose-free landmarks."""
+
+    space: MouthSpace
+    normalisation: Normalisation
+    targets: Targets
+    ridge: Ridge
+    scratch: tuple[LipNet, ...]
+    tuned: tuple[LipNet, ...]
+    """Empty when there was no pre-trained net; the net from scratch then has its share."""
+    gain: Float[np.ndarray, " values"]
+    """Deviation of the truth over that of the prediction, on training speech that was held out."""
+
+    @classmethod
+    def fit(
+        cls,
+        mel: Float[np.ndarray, "rows bands"],
+        landmarks: Float[np.ndarray, "frames 68 3"],
+        valid: Bool[np.ndarray, " frames"],
+        stretches: Sequence[tuple[int, int]] | None = None,
+        pretrained: LipNet | None = None,
+        seed: int = 0,
+        learning: Learning | None = None,
+        fine_tuning: Learning = FINE_TUNING,
+        seeds: int = 1,
+    ) -> LipPredictor:
+        """Learn one person: about 15 s of CPU on one thread, whatever the length.
+
+        Args:
+            mel: `log_mel` of the whole recording (not normalised); row 4 i is the moment of frame i.
+            landmarks: pose-free 68 landmarks, head frame, cm (`Track.landmarks`).
+            valid: frames to learn from.
+            stretches: (start, stop) frames to learn from, each unbroken in time; default the whole recording.
+            pretrained: the net of other people that is fine-tuned (`pretrained.shipped()`).
+            seed: the same seed and data give the same predictor.
+            seeds: how many nets of each kind are trained and averaged.
+
+        Raises:
+            UserError: fewer than 8 s of valid frames.
+        """
+        learning = learning or Learning()
+        parts = cut(mel, landmarks, valid, stretches)
+        seen = [part.landmarks[part.valid] for part in parts]
+        frames = sum(len(part) for part in seen)
+        if frames < LEAST_S * FPS:
+            raise UserError(
+                f"{frames / FPS:.1f} s of speech with a valid face is too little to learn lips from; "
+                f"bring at least {LEAST_S:.0f} s"
+            )
+        statistics = Statistics()
+        for part in parts:
+            statistics.add(part.mel)
+        normalisation = statistics.normalisation()
+        together = np.concatenate(seen)
+        space = MouthSpace.of(together)
+        targets = Targets.of(space.encode(together))
+        talks = [part.talk(space, normalisation, targets) for part in parts]
+        gain = _held_out_gain(talks, learning, seed)
+        scratch = tuple(train_lipnet(talks, learning, seed + index) for index in range(seeds))
+        tuned: tuple[LipNet, ...] = ()
+        if pretrained is not None:
+            tuned = tuple(train_lipnet(talks, fine_tuning, seed + index, pretrained) for index in range(seeds))
+        return cls(space, normalisation, targets, _ridge(talks), scratch, tuned, gain)
+
+    def predict(
+        self,
+        mel: Float[np.ndarray, "rows bands"],
+        frames: int | None = None,
+        foreign: bool = False,
+        match_variance: bool = True,
+    ) -> Float[np.ndarray, "frames 68 3"]:
+        """Pose-free landmarks in cm at 25 fps for speech of any length; what speech does not move stays at its mean.
+
+        `mel` is `log_mel` of the driving speech. Say `foreign` when it is another voice or recording: it is then
+        normalised by its own statistics. `frames` defaults to the length of the speech.
+        """
+        count = len(mel) // ROWS_PER_FRAME if frames is None else frames
+        own = normalisation_of(mel) if foreign and len(mel) else self.normalisation
+        values = self.standard_values(fit_rows(own.apply(mel), count), count)
+        if match_variance:
+            values = self._matched(values)
+        return self.space.decode((values * self.targets.std + self.targets.mean).astype(np.float32))
+
+    def standard_values(self, mel: Float[np.ndarray, "rows bands"], frames: int) -> Float[np.ndarray, "frames values"]:
+        """The averaged prediction in standardised mouth values, variance not matched; `mel` is normalised."""
+        scratch, tuned, ridge = SHARES
+        if not self.tuned:
+            scratch, tuned = scratch + tuned, 0.0
+        values = ridge * self.ridge(_context(mel, frames)) + scratch * predict_values(self.scratch, mel, frames)
+        if tuned:
+            values = values + tuned * predict_values(self.tuned, mel, frames)
+        return values.astype(np.float32)
+
+    def _matched(self, values: np.ndarray) -> np.ndarray:
+        """Variance matched about the prediction's mean, within the training percentiles."""
+        gain = self.gain
+        if len(values) >= MATCH_FROM_S * FPS:
+            # Near silence would be blown up into speech, so the clip's own gain stays near that of the training folds.
+            gain = np.clip(1 / np.maximum(values.std(0), 1e-6), 0.5 * gain, 2 * gain)
+        mean = values.mean(0)
+        low, high = self.targets.standard(np.stack([self.targets.low, self.targets.high]))
+        return np.clip(mean + (values - mean) * gain, low, high)
+
+    def save(self, path: Path) -> None:
+        """Write everything as one safetensors file, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        arrays = {
+            "space.mean": self.space.mean,
+            "space.iod_cm": np.array([self.space.iod_cm]),
+            "space.shape": self.space.shape,
+            "space.slope": self.space.slope,
+            "normalisation.mean": self.normalisation.mean,
+            "normalisation.std": self.normalisation.std,
+            "ridge.weight": self.ridge.weight,
+            "ridge.bias": self.ridge.bias,
+            "gain": self.gain,
+            **{f"targets.{name}": getattr(self.targets, name) for name in ("mean", "std", "low", "high")},
+        }
+        for kind, nets in (("scratch", self.scratch), ("tuned", self.tuned)):
+            for index, net in enumerate(nets):
+                arrays |= {f"{kind}.{index}.{name}": value.numpy() for name, value in net.state_dict().items()}
+        counts = {"scratch": len(self.scratch), "tuned": len(self.tuned)}
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        save_file(arrays, beside, metadata={"format": _FORMAT, "nets": json.dumps(counts)})
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> LipPredictor:
+        """What `save` wrote.
+
+        Raises:
+            UserError: the file is absent, broken, or of another format.
+        """
+        arrays, facts = read_tensors(path, _FORMAT)
+        try:
+            counts = json.loads(facts["nets"])
+            kinds = {
+                kind: tuple(net_of(arrays, f"{kind}.{index}.") for index in range(int(counts[kind])))
+                for kind in ("scratch", "tuned")
+            }
+            space = MouthSpace(
+                arrays["space.mean"],
+                float(arrays["space.iod_cm"][0]),
+                arrays["space.shape"],
+                arrays["space.slope"],
+            )
+            return cls(
+                space,
+                Normalisation(arrays["normalisation.mean"], arrays["normalisation.std"]),
+                Targets(*(arrays[f"targets.{name}"] for name in ("mean", "std", "low", "high"))),
+                Ridge(arrays["ridge.weight"], arrays["ridge.bias"]),
+                kinds["scratch"],
+                kinds["tuned"],
+                arrays["gain"],
+            )
+        except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
+            raise UserError(f"{path} is not a complete lip predictor ({error}); train it again") from None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One unbroken stretch of a recording, as it came."""
+
+    mel: Float[np.ndarray, "rows bands"]
+    landmarks: Float[np.ndarray, "frames 68 3"]
+    valid: Bool[np.ndarray, " frames"]
+
+    def talk(self, space: MouthSpace, normalisation: Normalisation, targets: Targets) -> Talk:
+        """The same in normalised mel and standardised mouth values."""
+        values = targets.standard(space.encode(np.where(self.valid[:, None, None], self.landmarks, space.mean)))
+        return Talk(normalisation.apply(self.mel), values, self.valid)
+
+
+def cut(
+    mel: Float[np.ndarray, "rows bands"],
+    landmarks: Float[np.ndarray, "frames 68 3"],
+    valid: Bool[np.ndarray, " frames"],
+    stretches: Sequence[tuple[int, int]] | None = None,
+) -> list[Part]:
+    """The named stretches of a recording that have a valid frame."""
+    finite = valid & np.isfinite(landmarks).all((1, 2))
+    fitted = fit_rows(mel, len(valid))
+    return [
+        Part(fitted[start * ROWS_PER_FRAME : stop * ROWS_PER_FRAME], landmarks[start:stop], finite[start:stop])
+        for start, stop in stretches or [(0, len(valid))]
+        if finite[start:stop].any()
+    ]
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays and facts of a safetensors file of the named format; `UserError` where it is not one."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UserError(f"{path} is not there")
+    try:
+        with safe_open(path, "numpy") as file:
+            facts = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a safetensors file: {error}") from None
+    if facts.get("format") != kind:
+        raise UserError(f"{path} is of format {facts.get('format')!r}, expected {kind!r}")
+    return arrays, facts
+
+
+def net_of(arrays: dict[str, np.ndarray], prefix: str) -> LipNet:
+    """The net whose weights carry `prefix`."""
+    import torch
+
+    state: dict[str, Any] = {
+        name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)
+    }
+    channels, bands = state["down.0.weight"].shape[:2]
+    net = LipNet(bands, len(state["head.bias"]), channels)
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def _context(mel: np.ndarray, frames: int) -> np.ndarray:
+    return windows(per_frame(mel, frames), frames, 2 * CONTEXT + 1, rate_hz=FPS).reshape(frames, -1)
+
+
+def _ridge(talks: Sequence[Talk]) -> Ridge:
+    x = np.concatenate([_context(talk.mel, len(talk))[talk.valid] for talk in talks])
+    return fit_ridge(x, np.concatenate([talk.values[talk.valid] for talk in talks]))
+
+
+def _held_out_gain(talks: Sequence[Talk], learning: Learning, seed: int) -> np.ndarray:
+    """How much a net's prediction lacks in deviation on the last fifth, having learnt from the first four."""
+    early, late = _divided(talks, 0.8)
+    net = train_lipnet(early, learning, seed)
+    ridge = _ridge(early)
+    predicted, truth = [], []
+    for talk in late:
+        values = (1 - SHARES[2]) * predict_values([net], talk.mel, len(talk))
+        predicted.append((values + SHARES[2] * ridge(_context(talk.mel, len(talk))))[talk.valid])
+        truth.append(talk.values[talk.valid])
+    gain = np.concatenate(truth).std(0) / np.maximum(np.concatenate(predicted).std(0), 1e-6)
+    return np.clip(gain, 1.0, 2.0).astype(np.float32)
+
+
+def _divided(talks: Sequence[Talk], share: float) -> tuple[list[Talk], list[Talk]]:
+    border = int(share * sum(len(talk) for talk in talks))
+    early, late = [], []
+    for talk in talks:
+        here = min(max(border, 0), len(talk))
+        border -= len(talk)
+        rows = here * ROWS_PER_FRAME
+        if talk.valid[:here].any():
+            early.append(Talk(talk.mel[:rows], talk.values[:here], talk.valid[:here]))
+        if talk.valid[here:].any():
+            late.append(Talk(talk.mel[rows:], talk.values[here:], talk.valid[here:]))
+    return early, late
