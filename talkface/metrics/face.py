@@ -1,6 +1,7 @@
 """How well rendered eyes and head follow the commanded ones: blinks, AU45, head position, jitter.
 
-Closure is 0 open to 1 shut; NaN where there is no face. Sequences run over consecutive frames. Events: tracking.md §5.
+Closure is 0 open to 1 shut; NaN where there is no face. Sequences run over consecutive frames. Blink events are those
+of `face.eyes`.
 """
 
 from __future__ import annotations
@@ -8,61 +9,28 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from talkface.face.eyes import blink_events, event_f1
 from talkface.metrics.lips import correlation
 
-BLINK_ON, BLINK_OFF = 0.5, 0.35
-BLINK_MERGE_FRAMES = 3
 BLINK_TOLERANCE_FRAMES = 2
 """How far apart two blinks may be and still be the same one: 80 ms, a third of a blink (our choice)."""
 STABLE = np.array([27, 28, 29, 30, 36, 39, 42, 45])
 """iBUG points that speech and blinks hardly move: nose bridge and eye corners."""
 
 
-def blink_events(closure: Float[np.ndarray, " frames"]) -> list[tuple[int, int]]:
-    """Blinks as (start, stop) frames, stop exclusive: on at 0.5, off under 0.35, joined when 3 frames apart or less.
-
-    A missing frame ends a blink.
-    """
-    events: list[tuple[int, int]] = []
-    start = None
-    for frame, value in enumerate([*closure, 0.0]):
-        if start is None and value >= BLINK_ON:
-            start = frame
-        elif start is not None and not value >= BLINK_OFF:
-            if events and start - events[-1][1] <= BLINK_MERGE_FRAMES:
-                start = events.pop()[0]
-            events.append((start, frame))
-            start = None
-    return events
-
-
-def blink_f1(
-    rendered: Float[np.ndarray, " frames"],
-    true: Float[np.ndarray, " frames"],
-    tolerance_frames: int = BLINK_TOLERANCE_FRAMES,
-) -> float:
-    """F1 of blink events, matched one to one in time order where they lie within `tolerance_frames` of each other.
+def blink_f1(rendered: Float[np.ndarray, " frames"], true: Float[np.ndarray, " frames"], fps: float = 25.0) -> float:
+    """F1 of blink events, matched one to one where they overlap within `BLINK_TOLERANCE_FRAMES`.
 
     NaN where the truth has no blink and none was rendered (nothing to judge); 0 where one was invented.
     """
-    found, wanted = blink_events(rendered), blink_events(true)
-    if not found and not wanted:
-        return float("nan")
-    matched = i = j = 0
-    while i < len(found) and j < len(wanted):
-        if found[i][0] - tolerance_frames >= wanted[j][1]:
-            j += 1
-        elif wanted[j][0] - tolerance_frames >= found[i][1]:
-            i += 1
-        else:
-            matched, i, j = matched + 1, i + 1, j + 1
-    return 2 * matched / (len(found) + len(wanted))
+    found, wanted = blink_events(rendered, fps), blink_events(true, fps)
+    return event_f1(wanted, found, BLINK_TOLERANCE_FRAMES) if found or wanted else float("nan")
 
 
 def blink_rate(closure: Float[np.ndarray, " frames"], fps: float) -> float:
     """Blinks per minute of the frames that have a face; NaN where none has."""
     seen = int(np.isfinite(closure).sum())
-    return len(blink_events(closure)) * 60 * fps / seen if seen else float("nan")
+    return len(blink_events(closure, fps)) * 60 * fps / seen if seen else float("nan")
 
 
 def au45_correlation(rendered: Float[np.ndarray, " frames"], true: Float[np.ndarray, " frames"]) -> float:

@@ -17,15 +17,6 @@ def blinking(frames: int, *starts: int, depth: float = 0.95) -> np.ndarray:
     return closure
 
 
-def test_blink_events_have_hysteresis_and_merge() -> None:
-    assert face.blink_events(blinking(40, 10)) == [(11, 14)]
-    chatter = np.array([0, 0.6, 0.4, 0.6, 0, 0, 0.7, 0.2, 0, 0, 0, 0, 0.9, 0.9])
-    # 0.4 does not end the first; 0.2 at frames 4-5 separates by two frames, so it is joined; five frames later is new.
-    assert face.blink_events(chatter) == [(1, 7), (12, 14)]
-    assert face.blink_events(np.array([0, 0.45, 0.49, 0.0])) == []
-    assert face.blink_events(np.array([0.9, np.nan, 0.0])) == [(0, 1)]
-
-
 def test_blink_f1_counts_missed_invented_and_late_blinks() -> None:
     true = blinking(200, 20, 80, 140)
     assert face.blink_f1(true, true) == 1.0
