@@ -21,11 +21,11 @@ from talkface.face.model import PARTS, ict
 
 Source = Literal["auto", "ict", "canonical", "average"]
 
-_LIPS = (
+LIPS = (
     61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375,
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 95, 88, 178, 87, 14, 317, 402, 318, 324,
 )  # fmt: skip
-_EYES = (
+EYES = (
     33, 246, 161, 160, 159, 158, 157, 173, 133, 7, 163, 144, 145, 153, 154, 155,
     362, 398, 384, 385, 386, 387, 388, 466, 263, 382, 381, 380, 374, 373, 390, 249,
 )  # fmt: skip
@@ -90,8 +90,8 @@ def point_sigma() -> Float[np.ndarray, " 468"]:
     """0.7 % on the eyes, 0.9 on the lips, 1.0 elsewhere and 3.0 on the oval, which slides with yaw (tracking.md §3)."""
     sigma = np.full(468, 0.010)
     sigma[list(FACE_OVAL)] = 0.030
-    sigma[list(_LIPS)] = 0.009
-    sigma[list(_EYES)] = 0.007
+    sigma[list(LIPS)] = 0.009
+    sigma[list(EYES)] = 0.007
     return sigma
 
 

@@ -22,7 +22,8 @@ class Flow:
     """Follows `FLOW_POINTS` from each frame to the next by pyramidal Lucas-Kanade; only one grey frame is kept."""
 
     def __init__(self) -> None:
-        self._grey: np.ndarray | None = None
+        self.grey: np.ndarray = np.zeros((0, 0), np.uint8)
+        """The latest frame."""
         self._points: np.ndarray | None = None
 
     def step(
@@ -35,12 +36,12 @@ class Flow:
         """
         import cv2
 
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         here = points_px
         motion = np.zeros((len(FLOW_POINTS), 2))
         trusted = np.zeros(len(FLOW_POINTS), bool)
-        before, start = self._grey, self._points
-        if before is not None and start is not None and here is not None and before.shape == grey.shape:
+        before, start = self.grey, self._points
+        if start is not None and here is not None and before.shape == grey.shape:
             iod = float(np.linalg.norm(start[468, :2] - start[473, :2]))
             side = max(5, round(_WINDOW * iod)) | 1
             enough = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
@@ -57,5 +58,5 @@ class Flow:
             motion = (then - first)[:, 0].astype(float)
             returns = np.linalg.norm((back - first)[:, 0], axis=-1) < _RETURN * iod
             trusted = returns & (ok[:, 0] == 1) & (ok_back[:, 0] == 1)
-        self._grey, self._points = grey, here
+        self.grey, self._points = grey, here
         return motion, trusted

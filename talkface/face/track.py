@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from talkface.errors import UserError
 from talkface.face.basis import FaceBasis, Source, face_basis
-from talkface.face.detect import IRISES, LANDMARKS_68, Detector
+from talkface.face.detect import IRISES, LANDMARKS_68
 from talkface.face.eyes import gaze_angles, lid_closure, lid_opening
 from talkface.face.fit import (
     FLAT,
@@ -22,8 +21,8 @@ from talkface.face.fit import (
     linearise,
     start,
 )
-from talkface.face.flow import Flow
 from talkface.face.joint import fit_frames, fit_jointly, outliers, residuals
+from talkface.face.look import Sightings, find_blurred, find_cuts, look
 from talkface.types import Camera, Pose, Track
 
 _LONGEST_GAP_FRAMES_25 = 12
@@ -53,59 +52,34 @@ def track(
         UserError: no frames, frames of different sizes, no face at all, or the tracker or face model is missing.
     """
     basis = face_basis(face_model)
-    points: list[np.ndarray] = []
-    motion: list[np.ndarray] = []
-    trusted: list[np.ndarray] = []
-    reasons: list[str] = []
-    flow, size = Flow(), (0, 0)
-    with Detector() as detector:
-        for index, frame in enumerate(frames):
-            if index == 0:
-                size = frame.shape[:2]
-            elif frame.shape[:2] != size:
-                raise UserError(f"frame {index} is {frame.shape[1]}x{frame.shape[0]}, the first {size[1]}x{size[0]}")
-            found = detector.detect(frame)
-            step, ok = flow.step(frame, found)
-            points.append(np.full((478, 3), np.nan) if found is None else found)
-            motion.append(step)
-            trusted.append(ok)
-            reasons.append("no face" if found is None else "two faces" if detector.several_faces else "")
-            if on_frame is not None:
-                on_frame(index)
-    if not points:
-        raise UserError("the video has no frames")
-    return fit_track(
-        np.stack(points), np.stack(motion), np.stack(trusted), size,
-        fps=fps, focal_px=focal_px, clips=clips, basis=basis, reasons=reasons,
-    )  # fmt: skip
+    return fit_track(look(frames, on_frame), fps, focal_px=focal_px, clips=clips, basis=basis)
 
 
 def fit_track(
-    points_px: Float[np.ndarray, "frames 478 3"],
-    flow_px: Float[np.ndarray, "frames flow 2"],
-    flow_trusted: Bool[np.ndarray, "frames flow"],
-    size_px: tuple[int, int],
-    *,
+    sightings: Sightings,
     fps: float = 25.0,
+    *,
     focal_px: float | None = None,
     clips: Sequence[tuple[int, int]] | None = None,
     basis: FaceBasis | None = None,
-    reasons: Sequence[str] | None = None,
 ) -> Track:
-    """The fit alone, from points and flow as `Detector` and `Flow` give them (NaN points: no face).
+    """The fit alone, from what `look` saw.
 
     Raises:
         UserError: there is no face in any frame.
     """
     basis = basis or face_basis()
+    points_px, size_px = sightings.points_px, sightings.size_px
     height, width = size_px
     centre = (width / 2, height / 2)
     seen_at_all = np.isfinite(points_px).all((1, 2))
     if not seen_at_all.any():
         raise UserError("there is no face in any frame of this video")
-    reason = np.array(list(reasons) if reasons is not None else [""] * len(points_px), dtype=object)
+    reason = np.full(len(points_px), "", dtype=object)
+    reason[find_blurred(sightings.sharpness)] = "blurred"
+    reason[sightings.several] = "two faces"
     reason[~seen_at_all] = "no face"
-    usable = seen_at_all & (reason == "")
+    usable = seen_at_all & (reason != "two faces")
     if not usable.any():
         usable = seen_at_all
     closure = lid_closure(lid_opening(points_px), fps)
@@ -113,15 +87,15 @@ def fit_track(
         points=np.where(usable[:, None, None], points_px[:, :468] - (*centre, 0.0), 0.0),
         seen=usable,
         closure=np.nan_to_num(closure, nan=0.0),
-        flow=flow_px,
-        flow_trusted=flow_trusted,
+        flow=sightings.flow_px,
+        flow_trusted=sightings.flow_trusted,
         side_px=float(max(size_px)),
     )
     first_focal = focal_px or 2.0 * max(size_px)
     fixed = focal_px is not None or not basis.focal_is_seen
     motion, scale = start(basis, seen, first_focal)
     unit_px = scale * IRIS_DISTANCE_CM
-    chained = _chain(usable, clips, fps)
+    chained = _chain(usable, find_cuts(sightings.change, fps), clips, fps)
     mouth = np.linalg.norm(points_px[:, 13, :2] - points_px[:, 14, :2], axis=-1) / unit_px
     shape = np.nan_to_num(np.stack([closure.mean(1), mouth / 0.1], -1))
     chosen = choose_varied(motion, scale, shape, usable)
@@ -130,7 +104,9 @@ def fit_track(
     motion = fit_frames(basis, person, seen, motion, unit_px)
     wrong = outliers(np.nanmedian(residuals(basis, person, seen, motion, unit_px), 1))
     good = usable & ~wrong
-    motion = fit_jointly(basis, person, seen, motion, unit_px, good, chained, fps)
+    motion = fit_jointly(
+        basis, person, seen, motion, unit_px, good, chained, fps, use_flow=bool(sightings.flow_trusted.any())
+    )
     reason[wrong & usable] = "fit"
     return _as_track(basis, person, motion, points_px, closure, seen, unit_px, size_px, fps, reason)
 
@@ -141,9 +117,9 @@ def _with_focal(motion: Motion, before: float, after: float) -> Motion:
     return Motion(motion.rotation, translation, motion.expression)
 
 
-def _chain(usable: np.ndarray, clips: Sequence[tuple[int, int]] | None, fps: float) -> np.ndarray:
-    """Where a frame continues the one before: not at the start of a clip, nor inside a long gap."""
-    chained = np.ones(len(usable), bool)
+def _chain(usable: np.ndarray, cuts: np.ndarray, clips: Sequence[tuple[int, int]] | None, fps: float) -> np.ndarray:
+    """Where a frame continues the one before: not after a cut, nor at the start of a clip, nor inside a long gap."""
+    chained = ~cuts
     chained[0] = False
     for first, _ in clips or ():
         chained[first] = False
