@@ -42,8 +42,6 @@ class Observations:
     flow: Float[np.ndarray, "frames flow 2"]
     """Motion of `FLOW_POINTS` from the frame before, px."""
     flow_trusted: Bool[np.ndarray, "frames flow"]
-    side_px: float
-    """Longer side of the picture."""
 
     def __getitem__(self, index: slice | np.ndarray) -> Observations:
         return replace(

@@ -54,7 +54,7 @@ def look(frames: Iterable[np.ndarray], on_frame: Callable[[int], None] | None = 
             found = detector.detect(frame)
             step, ok = flow.step(frame, found)
             before, thumb = thumb, _thumbnail(flow.grey)
-            points.append(np.full((478, 3), np.nan) if found is None else found)
+            points.append(np.full((478, 3), np.nan, np.float32) if found is None else found.astype(np.float32))
             motion.append(step)
             trusted.append(ok)
             several.append(detector.several_faces)
@@ -77,11 +77,11 @@ def find_cuts(change: Float[np.ndarray, " frames"], fps: float = 25.0) -> Bool[n
     motion without a cut 1.75.
     """
     half = max(1, round(_CUT_NEIGHBOURS_25 * fps / 25))
-    padded = np.pad(change[1:], half)
+    padded = np.pad(change, half)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).copy()
     windows[:, half] = 0.0
-    cuts = np.zeros(len(change), bool)
-    cuts[1:] = change[1:] > _CUT_RATIO * (windows.max(1, initial=0.0) + _CUT_FLOOR)
+    cuts = change > _CUT_RATIO * (windows.max(1) + _CUT_FLOOR)
+    cuts[0] = False
     return cuts
 
 

@@ -6,26 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from talkface.errors import UserError
 from talkface.face.basis import FaceBasis, Source, face_basis
+from talkface.face.clip import ClipFit, fit_clip
 from talkface.face.detect import IRISES, LANDMARKS_68
-from talkface.face.eyes import gaze_angles, lid_closure, lid_opening
-from talkface.face.fit import (
-    FLAT,
-    IRIS_DISTANCE_CM,
-    Motion,
-    Observations,
-    Person,
-    choose_varied,
-    fit_person,
-    linearise,
-    start,
-)
-from talkface.face.joint import fit_frames, fit_jointly, outliers, residuals
-from talkface.face.look import Sightings, find_blurred, find_cuts, look
+from talkface.face.eyes import gaze_angles
+from talkface.face.fit import FLAT
+from talkface.face.look import Sightings, look
 from talkface.types import Camera, Pose, Track
 
-_LONGEST_GAP_FRAMES_25 = 12
 _LIFTED = tuple(range(17, 68))
 """Landmarks that follow the picture rather than the modes: all but the jaw, whose points slide with yaw."""
 
@@ -68,119 +56,38 @@ def fit_track(
     Raises:
         UserError: there is no face in any frame.
     """
-    basis = basis or face_basis()
-    points_px, size_px = sightings.points_px, sightings.size_px
-    height, width = size_px
-    centre = (width / 2, height / 2)
-    seen_at_all = np.isfinite(points_px).all((1, 2))
-    if not seen_at_all.any():
-        raise UserError("there is no face in any frame of this video")
-    reason = np.full(len(points_px), "", dtype=object)
-    reason[find_blurred(sightings.sharpness)] = "blurred"
-    reason[sightings.several] = "two faces"
-    reason[~seen_at_all] = "no face"
-    usable = seen_at_all & (reason != "two faces")
-    if not usable.any():
-        usable = seen_at_all
-    closure = lid_closure(lid_opening(points_px), fps)
-    seen = Observations(
-        points=np.where(usable[:, None, None], points_px[:, :468] - (*centre, 0.0), 0.0),
-        seen=usable,
-        closure=np.nan_to_num(closure, nan=0.0),
-        flow=sightings.flow_px,
-        flow_trusted=sightings.flow_trusted,
-        side_px=float(max(size_px)),
-    )
-    first_focal = focal_px or 2.0 * max(size_px)
-    fixed = focal_px is not None or not basis.focal_is_seen
-    motion, scale = start(basis, seen, first_focal)
-    unit_px = scale * IRIS_DISTANCE_CM
-    chained = _chain(usable, find_cuts(sightings.change, fps), clips, fps)
-    mouth = np.linalg.norm(points_px[:, 13, :2] - points_px[:, 14, :2], axis=-1) / unit_px
-    shape = np.nan_to_num(np.stack([closure.mean(1), mouth / 0.1], -1))
-    chosen = choose_varied(motion, scale, shape, usable)
-    person, _ = fit_person(basis, seen[chosen], motion[chosen], unit_px[chosen], first_focal, fixed)
-    motion = _with_focal(motion, first_focal, person.focal_px)
-    motion = fit_frames(basis, person, seen, motion, unit_px)
-    wrong = outliers(np.nanmedian(residuals(basis, person, seen, motion, unit_px), 1))
-    good = usable & ~wrong
-    motion = fit_jointly(
-        basis, person, seen, motion, unit_px, good, chained, fps, use_flow=bool(sightings.flow_trusted.any())
-    )
-    reason[wrong & usable] = "fit"
-    return _as_track(basis, person, motion, points_px, closure, seen, unit_px, size_px, fps, reason)
+    fit = fit_clip(sightings, basis or face_basis(), fps, focal_px, clips)
+    return _as_track(fit, sightings, fps)
 
 
-def _with_focal(motion: Motion, before: float, after: float) -> Motion:
-    """The same picture through another lens: the head moves nearer or farther."""
-    translation = motion.translation * np.array([1.0, 1.0, after / before])
-    return Motion(motion.rotation, translation, motion.expression)
-
-
-def _chain(usable: np.ndarray, cuts: np.ndarray, clips: Sequence[tuple[int, int]] | None, fps: float) -> np.ndarray:
-    """Where a frame continues the one before: not after a cut, nor at the start of a clip, nor inside a long gap."""
-    chained = ~cuts
-    chained[0] = False
-    for first, _ in clips or ():
-        chained[first] = False
-    edges = np.flatnonzero(np.diff(np.r_[0, ~usable, 0].astype(int)))
-    for first, stop in edges.reshape(-1, 2):
-        if stop - first > _LONGEST_GAP_FRAMES_25 * fps / 25:
-            chained[first : min(stop + 1, len(chained))] = False
-    return chained
-
-
-def _as_track(
-    basis: FaceBasis,
-    person: Person,
-    motion: Motion,
-    points_px: np.ndarray,
-    closure: np.ndarray,
-    seen: Observations,
-    unit_px: np.ndarray,
-    size_px: tuple[int, int],
-    fps: float,
-    reason: np.ndarray,
-) -> Track:
+def _as_track(fit: ClipFit, sightings: Sightings, fps: float) -> Track:
     """Into the house's conventions: world from head, NaN where there was no face."""
-    centre = (size_px[1] / 2, size_px[0] / 2)
-    rotation, translation = FLAT @ motion.rotation, motion.translation @ FLAT
-    error = residuals(basis, person, seen, motion, unit_px)
-    landmarks = _pose_free(basis, person, motion, seen)
-    expression = motion.expression.copy()
-    expression[~seen.seen] = np.nan
-    eyeballs = basis.eyeballs + np.tensordot(person.identity, basis.eyeball_identity, 1)
-    gaze = gaze_angles(
-        points_px[:, list(IRISES), :2], eyeballs, rotation, translation, person.focal_px, centre, closure
-    )
+    height, width = sightings.size_px
+    centre = (width / 2, height / 2)
+    rotation, translation = FLAT @ fit.motion.rotation, fit.motion.translation @ FLAT
+    unseen = ~fit.seen.seen
+    expression = np.where(unseen[:, None], np.nan, fit.motion.expression)
+    landmarks = fit.shapes(LANDMARKS_68)
+    follows = fit.trusted[:, None] & np.isin(np.arange(68), _LIFTED)
+    landmarks = landmarks + np.where(follows[..., None], fit.lift(LANDMARKS_68), 0.0)
+    landmarks[unseen] = np.nan
+    eyeballs = fit.basis.eyeballs + np.tensordot(fit.person.identity, fit.basis.eyeball_identity, 1)
+    irises = sightings.points_px[:, list(IRISES), :2]
+    focal_px = float(fit.person.focal_px)
     return Track(
         fps=fps,
-        camera=Camera(float(person.focal_px), centre, (int(size_px[0]), int(size_px[1]))),
+        camera=Camera(focal_px, centre, sightings.size_px),
         pose=Pose(rotation, translation),
-        points_px=points_px,
-        landmarks_px=points_px[:, list(LANDMARKS_68), :2],
+        points_px=sightings.points_px,
+        landmarks_px=sightings.points_px[:, list(LANDMARKS_68), :2],
         landmarks=landmarks,
-        closure=closure,
-        gaze=gaze,
-        identity=person.identity,
+        closure=fit.closure,
+        gaze=gaze_angles(irises, eyeballs, rotation, translation, focal_px, centre, fit.closure),
+        identity=fit.person.identity,
         expression=expression,
-        expression_names=basis.names,
-        face_model=basis.name,
-        residual=np.nanmedian(np.where(seen.seen[:, None], error, 0.0), 1) + np.where(seen.seen, 0.0, np.nan),
-        valid=reason == "",
-        reason=tuple(str(r) for r in reason),
+        expression_names=fit.basis.names,
+        face_model=fit.basis.name,
+        residual=np.median(fit.residual, 1),
+        valid=np.array([r == "" for r in fit.reason]),
+        reason=fit.reason,
     )
-
-
-def _pose_free(basis: FaceBasis, person: Person, motion: Motion, seen: Observations) -> np.ndarray:
-    """68 landmarks in the head frame: the fitted shape, moved parallel to the picture onto the detected points."""
-    index = list(LANDMARKS_68)
-    shapes = basis.shapes(person.identity, person.offset, motion.expression)[:, index]
-    placed = shapes @ np.swapaxes(motion.rotation, 1, 2) + motion.translation[:, None]
-    gap = seen.points[:, index, :2] - linearise(shapes, motion, person.focal_px).points
-    lift = np.concatenate([gap * placed[..., 2:] / person.focal_px, np.zeros((*gap.shape[:2], 1))], -1)
-    follows = np.zeros((68, 1))
-    follows[list(_LIFTED)] = 1.0
-    landmarks = shapes + follows * (lift @ motion.rotation)
-    landmarks[~seen.seen] = np.nan
-    return landmarks
