@@ -224,7 +224,7 @@ def _train(arguments: Sequence[str]) -> Any:
         ("out", Annotated[Path, tyro.conf.arg(help="The run folder.")]),
         ("resume", Annotated[bool, tyro.conf.arg(help="Go on with an existing run, exactly.")], False),
         ("device", Annotated[str, tyro.conf.arg(help="auto, cpu or cuda.")], "auto"),
-        ("config", tyro.conf.OmitArgPrefixes[method.config], dataclasses.field(default_factory=lambda: config)),  # type: ignore[misc]
+        ("config", Annotated[method.config, tyro.conf.arg(name="")], dataclasses.field(default_factory=lambda: config)),
     ]
     kind = dataclasses.make_dataclass("Train", fields, bases=(_Output,), kw_only=True)
     kind.__doc__ = f"Learn one person with {method.name}. {method.summary}"

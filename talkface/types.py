@@ -128,6 +128,16 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Drive:
+    """What speech asks of one frame."""
+
+    landmarks: Float[np.ndarray, "68 3"]
+    """Pose-free iBUG landmarks, cm."""
+    code: Float[np.ndarray, " code"]
+    """The method's own audio code, empty where landmarks say it all."""
+
+
+@dataclass(frozen=True)
 class Frame:
     """One rendered picture: the person, in front of nothing."""
 

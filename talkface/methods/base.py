@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from talkface.config import MethodConfig
@@ -16,10 +15,11 @@ from talkface.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from talkface.data.source import SourceClip
     from talkface.engine.run import Run
     from talkface.engine.trainer import Stage
     from talkface.io.store import PersonFolder
-    from talkface.types import Conditions, Frame
+    from talkface.types import Conditions, Drive, Frame
 
 Control = Literal["pose", "blink", "expression", "view"]
 
@@ -27,12 +27,14 @@ Control = Literal["pose", "blink", "expression", "view"]
 class Renderer(Protocol):
     """A trained method: a torch module that turns speech and conditions into frames."""
 
-    def landmarks(self, speech: Iterable[np.ndarray], conditions: Conditions) -> Iterator[np.ndarray]:
-        """Speech in blocks of samples -> pose-free landmarks [68, 3] cm of every frame, in constant memory."""
+    source: SourceClip
+
+    def drives(self, speech: Iterable[np.ndarray], conditions: Conditions) -> Iterator[Drive]:
+        """Speech in blocks of 16 kHz samples -> what it asks of every frame, in constant memory."""
         ...
 
-    def frames(self, landmarks: Iterable[np.ndarray], conditions: Conditions) -> Iterator[Frame]:
-        """One frame for each set of landmarks."""
+    def frames(self, drives: Iterable[Drive], conditions: Conditions) -> Iterator[Frame]:
+        """The person, in front of nothing, at the size of the source frames."""
         ...
 
 
@@ -63,8 +65,3 @@ class Method:
         able = [m.name for m in others if control in m.controls]
         who = f"; {', '.join(able)} can" if able else ""
         return UserError(f"{self.name} has no --{control} control{who}")
-
-
-def folder_of(module_file: str) -> Path:
-    """A method's own folder (its card lives there)."""
-    return Path(module_file).resolve().parent

@@ -125,10 +125,13 @@ def parse_blink(text: str) -> str | float | Path | tuple[np.ndarray, np.ndarray]
         return _existing(path, "--blink", BLINK_FORMS)
     rows = _csv_rows(path)
     if rows and "AU45_r" in rows[0]:
-        from talkface.face.eyes import closure_from_openface
+        from talkface.face.eyes import read_openface
 
-        closure = closure_from_openface(path)
-        return np.arange(len(closure)) / FPS, closure
+        time_s, closure = read_openface(path)
+        known = np.isfinite(closure)
+        if not known.any():
+            raise UserError(f"{path} found no face in any frame")
+        return time_s[known], closure[known]
     time_s, closure = _column(rows, "time", path), _column(rows, "closure", path)
     _check_times(time_s, path)
     if closure.min() < 0 or closure.max() > 1:

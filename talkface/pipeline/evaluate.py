@@ -1,0 +1,292 @@
+"""A run judged on its held-out frames: given the true landmarks (what the renderer can do) and by speech alone (what
+the user gets), beside the true video and three baselines.
+
+Pose and blinks are the true frame's own in every row; the head is laid over the true torso and background, as in the
+published protocol. The whole picture with the torso that the method makes is judged too, under its own region.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from talkface import methods
+from talkface.engine.run import Run
+from talkface.errors import UserError
+from talkface.face.detect import Detector
+from talkface.io.store import PersonFolder
+from talkface.metrics.baselines import Nearest, PictureRegression, Still
+from talkface.metrics.folder_pictures import Crop, FolderPictures
+from talkface.metrics.image import Psnr, Ssim
+from talkface.metrics.pictures import Pictures, composite
+from talkface.metrics.report import Report
+from talkface.metrics.rows import Drive, Row
+from talkface.metrics.sync import sync_scores
+from talkface.metrics.video import Detect, Reference, VideoScores, measured
+from talkface.pipeline import evaluate_pages as pages
+from talkface.pipeline.render import torch_device
+from talkface.progress import Progress
+from talkface.types import SOURCE_CAMERA, SPEECH_HZ, Conditions, Score, Speech
+
+GENERATED = "frame, generated torso"
+"""Region of the scores whose torso and background are the method's own."""
+
+
+class HeadRenderer(Protocol):
+    """What an evaluation needs of a trained method, beside `methods.base.Renderer`."""
+
+    size_px: tuple[int, int]
+    """(height, width) of the pictures it makes here."""
+    crop: Crop | None
+    """The part of the stored frame they show; None for all of it."""
+
+    def head(
+        self,
+        index: int,
+        landmarks: Float[np.ndarray, "68 3"],
+        closure: float,
+        pose: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]],
+    ) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
+        """The head alone: colour in [0, 1], not multiplied by opacity, and opacity.
+
+        `landmarks` are pose-free, cm; `closure` 0 open to 1 shut; `pose` is rotation and translation, world from head.
+        """
+        ...
+
+
+@dataclass
+class Source:
+    """One video to judge, made frame by frame."""
+
+    name: str
+    drive: Drive
+    colour: str
+    picture: Callable[[int], np.ndarray]
+    seconds: float = 0.0
+    extra: list[Score] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """As in the report."""
+        return Row(self.name, self.drive, ()).title
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who is judged: names for the report, sound, and what was predicted from it."""
+
+    method: str
+    run: str
+    data: str
+    device: str
+    speech: Speech
+    audio_landmarks: Float[np.ndarray, "frames 68 3"] | None
+    """Pose-free landmarks of every frame of the clip from speech alone; None leaves those rows out."""
+
+
+def evaluate(
+    run: Path,
+    out: Path,
+    *,
+    data: Path | None = None,
+    max_frames: int | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Judge `run` on the test split of its person; leaves scores.json, report.html and comparison.mp4 in `out`.
+
+    Args:
+        data: The processed folder, if it moved since training.
+        max_frames: Judge only the first so many test frames (a stretch, since lips and blinks need neighbours).
+
+    Returns:
+        The content of scores.json.
+
+    Raises:
+        UserError: no such run or data, an empty test split, `out` cannot be written.
+    """
+    opened = Run(run)
+    method = methods.get(opened.config["method"])
+    folder = PersonFolder(data if data is not None else Path(opened.config["data"]["folder"]))
+    chosen = torch_device(device)
+    renderer = method.load(opened).to(chosen)
+    pictures = FolderPictures(folder, renderer.size_px, renderer.crop)
+    by_audio = _audio_landmarks(renderer, folder)
+    subject = Subject(method.name, str(run), str(folder.root), chosen, folder.speech, by_audio)
+    with ExitStack() as open_detectors:
+        return judge(
+            pictures,
+            renderer,
+            subject,
+            out,
+            new_detector=lambda: open_detectors.enter_context(Detector()).detect,
+            max_frames=max_frames,
+            whole=lambda indices: _whole(renderer, folder, pictures, indices),
+        )
+
+
+def judge(
+    pictures: Pictures,
+    renderer: HeadRenderer,
+    subject: Subject,
+    out: Path,
+    *,
+    new_detector: Callable[[], Detect],
+    max_frames: int | None = None,
+    whole: Callable[[np.ndarray], Iterator[np.ndarray]] | None = None,
+) -> dict[str, Any]:
+    """Judge a renderer on a person's test frames and write the report.
+
+    Args:
+        new_detector: Makes a face detector; every video gets its own, because detectors follow a face.
+        whole: Whole pictures with the method's own torso and background, for given frames; None where it makes none.
+    """
+    indices = pictures.test_indices[:max_frames]
+    if not len(indices):
+        raise UserError(f"{subject.data} has no usable test frames; preprocess a longer clip")
+    _make_folder(out)
+    reference = Reference(pictures, indices, new_detector())
+    baselines = {"pca": PictureRegression(pictures), "nearest": Nearest(pictures), "still": Still(pictures)}
+    sources = _sources(pictures, renderer, subject, baselines)
+    videos = _watch(reference, sources, subject, out / "comparison.mp4", new_detector)
+    sound = sound_of(subject.speech, indices)
+    own = next(s for s in sources if (s.name, s.drive) == (subject.method, "landmarks"))
+    if whole is not None:
+        own.extra += _generated(pictures, indices, whole)
+    rows = [_row(source, video, sound) for source, video in zip(sources, videos, strict=True)]
+    report = Report(
+        subject.method,
+        subject.run,
+        subject.data,
+        "test",
+        pictures.size_px,
+        len(indices),
+        pictures.track.fps,
+        subject.device,
+        rows,
+        {name: baseline.what for name, baseline in baselines.items()},
+    )
+    stills, worst = pages.stills(reference, sources, videos, subject.method)
+    report.write_html(out / "report.html", pages.charts(reference, sources, videos), stills, worst, "comparison.mp4")
+    report.write_json(out / "scores.json")
+    return report.as_json()
+
+
+def sound_of(speech: Speech, indices: Int[np.ndarray, " frames"]) -> Speech:
+    """The sound of these frames, one after the other (gaps are left out of both picture and sound)."""
+    edges = [round(frame * SPEECH_HZ / 25) for frame in (0, 1)]
+    step = edges[1] - edges[0]
+    parts = [speech.waveform[i * step : (i + 1) * step] for i in indices]
+    return Speech(np.concatenate([np.pad(part, (0, step - len(part))) for part in parts]))
+
+
+def _sources(
+    pictures: Pictures, renderer: HeadRenderer, subject: Subject, baselines: dict[str, Any]
+) -> list[Source]:
+    """The truth, the method's rows, the baselines' rows."""
+    track = pictures.track
+    closure = np.nan_to_num(track.closure.mean(1))
+
+    def rendered(index: int, landmarks: np.ndarray) -> np.ndarray:
+        pose = (track.pose.rotation[index], track.pose.translation[index])
+        started = time.perf_counter()
+        colour, opacity = renderer.head(index, landmarks, float(closure[index]), pose)
+        method.seconds += time.perf_counter() - started
+        return composite(colour, opacity, pictures.plate(index))
+
+    method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, track.landmarks[i]))
+    sources = [Source("truth", "landmarks", "truth", pictures.truth), method]
+    spoken = subject.audio_landmarks
+    if spoken is not None:
+        sources.append(Source(subject.method, "audio", "audio", lambda i: rendered(i, spoken[i])))
+    for name, baseline in baselines.items():
+        sources.append(Source(name, "landmarks", name, baseline.frame))
+    if spoken is not None:
+        regression = baselines["pca"]
+        sources.append(Source("pca", "audio", "pca", lambda i: regression.frame(i, spoken[i])))
+    return sources
+
+
+def _watch(
+    reference: Reference,
+    sources: Sequence[Source],
+    subject: Subject,
+    video: Path,
+    new_detector: Callable[[], Detect],
+) -> list[VideoScores]:
+    """Make every video side by side, frame by frame, judge it and film the comparison."""
+    videos = [VideoScores(reference) for _ in sources]
+    detectors = [new_detector() for _ in sources]
+    shown = [k for k, source in enumerate(sources) if source.name in ("truth", subject.method, "pca")]
+    own = next(source for source in sources if source.name == subject.method)
+    with (
+        pages.film(video, reference, [sources[k].title for k in shown], subject) as film,
+        Progress("evaluating", len(reference.indices)) as progress,
+    ):
+        for index in reference.indices:
+            made = [source.picture(int(index)) for source in sources]
+            for scores, picture, detect in zip(videos, made, detectors, strict=True):
+                scores.add(picture, detect)
+            film.write([made[k] for k in shown])
+            progress.advance()
+    made_by_it = len(reference.indices) * sum(source.name == subject.method for source in sources)
+    speed = made_by_it / own.seconds if own.seconds > 0 else float("nan")
+    for source in sources:
+        if source.name == subject.method:
+            source.extra.append(measured("fps", speed, True, made_by_it, "head", f"{subject.method} on this machine"))
+    return videos
+
+
+def _row(source: Source, video: VideoScores, sound: Speech) -> Row:
+    scores = [*video.scores(by_audio=source.drive == "audio"), *sync_scores(sound, video.points), *source.extra]
+    return Row(source.name, source.drive, scores, source.colour)
+
+
+def _generated(
+    pictures: Pictures, indices: np.ndarray, whole: Callable[[np.ndarray], Iterator[np.ndarray]]
+) -> list[Score]:
+    """PSNR and SSIM of the whole picture with the method's own torso and background."""
+    psnr, ssim = Psnr(), Ssim()
+    for index, picture in zip(indices, whole(indices), strict=True):
+        psnr.add(picture, pictures.truth(index))
+        ssim.add(picture, pictures.truth(index))
+    values = {"psnr": psnr.mean, "psnr_pooled": psnr.pooled, "ssim": ssim.mean}
+    return [measured(name, value, True, len(indices), GENERATED) for name, value in values.items()]
+
+
+def _conditions(folder: PersonFolder, indices: np.ndarray) -> Conditions:
+    track = folder.track
+    closure = np.nan_to_num(track.closure[indices].mean(1))
+    cameras = np.repeat(SOURCE_CAMERA[None], len(indices), 0)
+    return Conditions(track.pose[indices], closure, cameras, np.asarray(indices))
+
+
+def _audio_landmarks(renderer: Any, folder: PersonFolder) -> np.ndarray:
+    """Landmarks of the whole clip from its own sound, as the renderer predicts them for any sound."""
+    frames = np.arange(len(folder.track))
+    predicted = renderer.landmarks(iter([folder.speech.waveform]), _conditions(folder, frames))
+    return np.array(list(predicted))
+
+
+def _whole(
+    renderer: Any, folder: PersonFolder, pictures: FolderPictures, indices: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The person with the method's own torso over the clean background, at the evaluation size."""
+    landmarks = iter(folder.track.landmarks[indices])
+    background = folder.background.astype(np.float32) / 255
+    for frame in renderer.frames(landmarks, _conditions(folder, indices)):
+        picture = composite(frame.colour, frame.opacity, background)
+        yield pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out} cannot be made: {(error.strerror or str(error)).lower()}") from error

@@ -1,0 +1,88 @@
+"""The shell's contract: exit codes, one sentence, speed of help, nothing heavy loaded for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from talkface.cli import COMMANDS, main
+
+
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "talkface.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["methods"]])
+def test_help_is_instant(arguments: list[str]) -> None:
+    shell(*arguments)
+    best = min(_timed(arguments) for _ in range(3))
+    assert best < 0.5, f"talkface {' '.join(arguments)} took {best:.2f} s"
+
+
+def _timed(arguments: list[str]) -> float:
+    start = time.monotonic()
+    assert shell(*arguments).returncode == 0
+    return time.monotonic() - start
+
+
+def test_help_and_listing_load_nothing_heavy() -> None:
+    code = (
+        "import sys; from talkface.cli import main; main(['--help']); main(['methods'])\n"
+        "heavy = {'torch', 'scipy', 'av', 'mediapipe', 'cv2', 'tyro'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main([name, "--help"])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == 0
+    assert name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nope"], "no command 'nope'"),
+        (["train"], "name what to train"),
+        (["train", "magic", "a", "--out", "b"], "no method is called 'magic'"),
+        (["train", "blink_hashgrid", "absent", "--out", "x", "--preset", "huge"], "huge"),
+        (["train", "blink_hashgrid", "absent", "--out", "x"], "absent"),
+        (["render", "absent", "a.wav", "--out", "v.mp4"], "absent is not a run folder"),
+        (["evaluate", "absent", "--out", "v"], "absent is not a run folder"),
+        (["verify", "absent.mp4"], "absent.mp4"),
+        (["preprocess", "absent.mp4", "out"], "absent.mp4"),
+        (["render", "a"], "Required"),
+        (["benchmark", "speedy", "--out", "x"], "speedy"),
+        (["synthesize", "x", "--speaker.nope", "1"], "nope"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_code_2(
+    arguments: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    heard = capsys.readouterr()
+    assert heard.out == ""
+    assert heard.err.startswith("error: ") and heard.err.count("\n") == 1 and expected in heard.err
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed[0]["name"] == "blink_hashgrid" and "blink" in listed[0]["controls"]
