@@ -40,11 +40,11 @@ def read_image(path: Path, alpha: bool = False) -> UInt8[np.ndarray, "height wid
                 grey = (np.asarray(picture, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
                 picture = Image.fromarray(grey)
             rgba = np.array(picture.convert("RGBA"))
-    except UserError:
-        raise
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path} is too large; pictures up to {MAX_IMAGE_SIDE_PX} px a side are read") from error
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: permission denied") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path} is not a picture that can be read; convert it to PNG or JPEG first") from error
     if alpha:
         return rgba

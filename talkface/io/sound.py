@@ -37,7 +37,7 @@ def read_speech(path: Path) -> Speech:
     Convention:
         - sample 0 is at the time of the first video frame; sound before it is cut, a later start is filled with
           silence. In a file without pictures sample 0 is the first sample
-        - channels are mixed down with equal weights as FFmpeg does (5.1: centre and sides)
+        - stereo is averaged; of 5.1 the centre counts most, as in FFmpeg's mix; the weights sum to 1, nothing clips
 
     Raises:
         UserError: no such file, not media, no audio track, or no sound in it.
@@ -167,14 +167,19 @@ class _Converter:
         parts = [] if source == self._source else self.flush()
         if self._resampler is None:
             self._source = source
-            self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=self._hz)
+            # Whole numbers, because FFmpeg keeps the weights of a mix below 1 only for these (stereo would clip).
+            self._resampler = av.AudioResampler(format="s32p", layout=self._layout, rate=self._hz)
         frame.pts = None  # the clock is kept by the caller
-        return parts + [part.to_ndarray().clip(-1, 1) for part in self._resampler.resample(frame)]
+        return parts + [_as_float(part) for part in self._resampler.resample(frame)]
 
     def flush(self) -> list[np.ndarray]:
         """What the resampler still holds."""
         if self._resampler is None:
             return []
-        parts = [part.to_ndarray().clip(-1, 1) for part in self._resampler.resample(None)]
+        parts = [_as_float(part) for part in self._resampler.resample(None)]
         self._resampler = self._source = None
         return parts
+
+
+def _as_float(frame: av.AudioFrame) -> np.ndarray:
+    return (frame.to_ndarray() / 2.0**31).astype(np.float32)

@@ -106,7 +106,8 @@ def read_frames(
 
     Convention:
         - time 0 is the first frame's; output frame k is the source frame whose time is nearest to start_s + k / fps
-        - the number of frames is the covered time times `fps`, rounded, and at least one
+        - there is an output frame for every k / fps at which the source still shows a picture (its last frame is taken
+          to last as long as the others do on average), and at least one
         - pixels that are not square and rotation flags are undone; odd sizes stay odd
 
     Args:
@@ -143,12 +144,12 @@ def read_frames(
                 made = max(made, due)
                 if end_s is not None and previous_s >= end_s:
                     return
-                source_interval_s = now_s - previous_s
+                source_interval_s = now_s / number
             previous, previous_s = frame, now_s
         if previous is None or upright is None:
             raise UserError(f"{path} holds no video frame that can be decoded")
         stop_s = previous_s + source_interval_s
-        due = round((min(stop_s, end_s or stop_s) - start_s) * fps)
+        due = _frames_before(min(stop_s, stop_s if end_s is None else end_s), start_s, fps, slack_frames=0.05)
         if made == 0:
             if start_s >= stop_s:
                 raise UserError(f"{path} lasts {stop_s:.2f} s; nothing is left from {start_s:g} s on")
@@ -184,9 +185,9 @@ def _repeat(upright: _Upright, frame: av.VideoFrame, times: int) -> Iterator[np.
             yield image.copy() if times > 1 else image
 
 
-def _frames_before(time_s: float, start_s: float, fps: float) -> int:
-    """How many output frames k have start_s + k / fps < time_s (a hair's tolerance for rounded time stamps)."""
-    return max(0, int(np.ceil((time_s - start_s) * fps - 1e-6)))
+def _frames_before(time_s: float, start_s: float, fps: float, slack_frames: float = 1e-6) -> int:
+    """How many output frames k have start_s + k / fps < time_s; the slack is for rounded time stamps."""
+    return max(0, int(np.ceil((time_s - start_s) * fps - slack_frames)))
 
 
 def _time(frame: av.VideoFrame | av.AudioFrame) -> Fraction | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import av
 import av.error
@@ -75,6 +75,7 @@ class VideoWriter:
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._sound = _blocks(speech)  # opened before the output, so that a missing sound leaves nothing behind
         try:
+            self._temporary.touch()  # FFmpeg would find out only at the first frame
             container_format = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}[kind]
             options = {} if kind == ".webm" else {"movflags": "+faststart"}
             self._container: OutputContainer = av.open(
@@ -146,7 +147,7 @@ class VideoWriter:
             sound.pts = self._sound.taken - block.shape[1]
             self._container.mux(self._audio.encode(sound))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(
