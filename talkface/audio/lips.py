@@ -7,27 +7,19 @@ variance afterwards gives amplitude and closed lips.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from talkface.audio.features import (
-    ROWS_PER_FRAME,
-    Normalisation,
-    Statistics,
-    fit_rows,
-    normalisation_of,
-    per_frame,
-    windows,
-)
+from talkface.audio.corpus import Scale, Targets, cut
+from talkface.audio.features import ROWS_PER_FRAME, Normalisation, fit_rows, normalisation_of, per_frame, windows
 from talkface.audio.lipnet import Learning, LipNet, predict_values, train_lipnet
 from talkface.audio.mouth import MouthSpace, Talk
 from talkface.audio.ridge import Ridge, fit_ridge
+from talkface.audio.weights import net_of, read_tensors, tensors_of, write_tensors
 from talkface.errors import UserError
 from talkface.types import FPS
 
@@ -44,32 +36,10 @@ _FORMAT = "talkface-lips-1"
 
 
 @dataclass(frozen=True)
-class Targets:
-    """How one person's mouth values are standardised; percentiles bound what is predicted."""
-
-    mean: Float[np.ndarray, " values"]
-    std: Float[np.ndarray, " values"]
-    low: Float[np.ndarray, " values"]
-    high: Float[np.ndarray, " values"]
-
-    @classmethod
-    def of(cls, values: Float[np.ndarray, "frames values"]) -> Targets:
-        """Of the valid training frames."""
-        low, high = np.percentile(values, [0.5, 99.5], axis=0).astype(np.float32)
-        return cls(values.mean(0), np.maximum(values.std(0), 1e-5), low, high)
-
-    def standard(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames values"]:
-        """Mean 0, deviation 1 over the training frames."""
-        return ((values - self.mean) / self.std).astype(np.float32)
-
-
-@dataclass(frozen=True)
 class LipPredictor:
     """Speech to one person's pose-free landmarks."""
 
-    space: MouthSpace
-    normalisation: Normalisation
-    targets: Targets
+    scale: Scale
     ridge: Ridge
     scratch: tuple[LipNet, ...]
     tuned: tuple[LipNet, ...]
@@ -97,7 +67,7 @@ class LipPredictor:
             landmarks: pose-free 68 landmarks, head frame, cm (`Track.landmarks`).
             valid: frames to learn from.
             stretches: (start, stop) frames to learn from, each unbroken in time; default the whole recording.
-            pretrained: the net of other people that is fine-tuned (`pretrained.shipped()`).
+            pretrained: the net of other people that is fine-tuned (`weights.shipped()`).
             seed: the same seed and data give the same predictor.
             seeds: how many nets of each kind are trained and averaged.
 
@@ -106,27 +76,20 @@ class LipPredictor:
         """
         learning = learning or Learning()
         parts = cut(mel, landmarks, valid, stretches)
-        seen = [part.landmarks[part.valid] for part in parts]
-        frames = sum(len(part) for part in seen)
+        frames = sum(int(part.valid.sum()) for part in parts)
         if frames < LEAST_S * FPS:
             raise UserError(
                 f"{frames / FPS:.1f} s of speech with a valid face is too little to learn lips from; "
                 f"bring at least {LEAST_S:.0f} s"
             )
-        statistics = Statistics()
-        for part in parts:
-            statistics.add(part.mel)
-        normalisation = statistics.normalisation()
-        together = np.concatenate(seen)
-        space = MouthSpace.of(together)
-        targets = Targets.of(space.encode(together))
-        talks = [part.talk(space, normalisation, targets) for part in parts]
+        scale = Scale.of(parts)
+        talks = [scale.talk(part) for part in parts]
         gain = _held_out_gain(talks, learning, seed)
         scratch = tuple(train_lipnet(talks, learning, seed + index) for index in range(seeds))
         tuned: tuple[LipNet, ...] = ()
         if pretrained is not None:
             tuned = tuple(train_lipnet(talks, fine_tuning, seed + index, pretrained) for index in range(seeds))
-        return cls(space, normalisation, targets, _ridge(talks), scratch, tuned, gain)
+        return cls(scale, _ridge(talks), scratch, tuned, gain)
 
     def predict(
         self,
@@ -141,11 +104,11 @@ class LipPredictor:
         normalised by its own statistics. `frames` defaults to the length of the speech.
         """
         count = len(mel) // ROWS_PER_FRAME if frames is None else frames
-        own = normalisation_of(mel) if foreign and len(mel) else self.normalisation
+        own = normalisation_of(mel) if foreign and len(mel) else self.scale.normalisation
         values = self.standard_values(fit_rows(own.apply(mel), count), count)
-        if match_variance:
+        if match_variance and count:
             values = self._matched(values)
-        return self.space.decode((values * self.targets.std + self.targets.mean).astype(np.float32))
+        return self.scale.space.decode(self.scale.targets.plain(values))
 
     def standard_values(self, mel: Float[np.ndarray, "rows bands"], frames: int) -> Float[np.ndarray, "frames values"]:
         """The averaged prediction in standardised mouth values, variance not matched; `mel` is normalised."""
@@ -164,33 +127,30 @@ class LipPredictor:
             # Near silence would be blown up into speech, so the clip's own gain stays near that of the training folds.
             gain = np.clip(1 / np.maximum(values.std(0), 1e-6), 0.5 * gain, 2 * gain)
         mean = values.mean(0)
-        low, high = self.targets.standard(np.stack([self.targets.low, self.targets.high]))
+        targets = self.scale.targets
+        low, high = targets.standard(np.stack([targets.low, targets.high]))
         return np.clip(mean + (values - mean) * gain, low, high)
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file, whole or not at all."""
-        from safetensors.numpy import save_file
-
+        space = self.scale.space
         arrays = {
-            "space.mean": self.space.mean,
-            "space.iod_cm": np.array([self.space.iod_cm]),
-            "space.shape": self.space.shape,
-            "space.slope": self.space.slope,
-            "normalisation.mean": self.normalisation.mean,
-            "normalisation.std": self.normalisation.std,
+            "space.mean": space.mean,
+            "space.iod_cm": np.array([space.iod_cm]),
+            "space.shape": space.shape,
+            "space.slope": space.slope,
+            "normalisation.mean": self.scale.normalisation.mean,
+            "normalisation.std": self.scale.normalisation.std,
             "ridge.weight": self.ridge.weight,
             "ridge.bias": self.ridge.bias,
             "gain": self.gain,
-            **{f"targets.{name}": getattr(self.targets, name) for name in ("mean", "std", "low", "high")},
+            **{f"targets.{name}": getattr(self.scale.targets, name) for name in ("mean", "std", "low", "high")},
         }
         for kind, nets in (("scratch", self.scratch), ("tuned", self.tuned)):
             for index, net in enumerate(nets):
-                arrays |= {f"{kind}.{index}.{name}": value.numpy() for name, value in net.state_dict().items()}
+                arrays |= tensors_of(net, f"{kind}.{index}.")
         counts = {"scratch": len(self.scratch), "tuned": len(self.tuned)}
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-        save_file(arrays, beside, metadata={"format": _FORMAT, "nets": json.dumps(counts)})
-        beside.replace(path)
+        write_tensors(path, arrays, {"format": _FORMAT, "nets": json.dumps(counts)})
 
     @classmethod
     def load(cls, path: Path) -> LipPredictor:
@@ -212,10 +172,10 @@ class LipPredictor:
                 arrays["space.shape"],
                 arrays["space.slope"],
             )
+            normalisation = Normalisation(arrays["normalisation.mean"], arrays["normalisation.std"])
+            targets = Targets(*(arrays[f"targets.{name}"] for name in ("mean", "std", "low", "high")))
             return cls(
-                space,
-                Normalisation(arrays["normalisation.mean"], arrays["normalisation.std"]),
-                Targets(*(arrays[f"targets.{name}"] for name in ("mean", "std", "low", "high"))),
+                Scale(space, normalisation, targets),
                 Ridge(arrays["ridge.weight"], arrays["ridge.bias"]),
                 kinds["scratch"],
                 kinds["tuned"],
@@ -225,68 +185,10 @@ class LipPredictor:
             raise UserError(f"{path} is not a complete lip predictor ({error}); train it again") from None
 
 
-@dataclass(frozen=True)
-class Part:
-    """One unbroken stretch of a recording, as it came."""
-
-    mel: Float[np.ndarray, "rows bands"]
-    landmarks: Float[np.ndarray, "frames 68 3"]
-    valid: Bool[np.ndarray, " frames"]
-
-    def talk(self, space: MouthSpace, normalisation: Normalisation, targets: Targets) -> Talk:
-        """The same in normalised mel and standardised mouth values."""
-        values = targets.standard(space.encode(np.where(self.valid[:, None, None], self.landmarks, space.mean)))
-        return Talk(normalisation.apply(self.mel), values, self.valid)
-
-
-def cut(
-    mel: Float[np.ndarray, "rows bands"],
-    landmarks: Float[np.ndarray, "frames 68 3"],
-    valid: Bool[np.ndarray, " frames"],
-    stretches: Sequence[tuple[int, int]] | None = None,
-) -> list[Part]:
-    """The named stretches of a recording that have a valid frame."""
-    finite = valid & np.isfinite(landmarks).all((1, 2))
-    fitted = fit_rows(mel, len(valid))
-    return [
-        Part(fitted[start * ROWS_PER_FRAME : stop * ROWS_PER_FRAME], landmarks[start:stop], finite[start:stop])
-        for start, stop in stretches or [(0, len(valid))]
-        if finite[start:stop].any()
-    ]
-
-
-def read_tensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays and facts of a safetensors file of the named format; `UserError` where it is not one."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise UserError(f"{path} is not there")
-    try:
-        with safe_open(path, "numpy") as file:
-            facts = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a safetensors file: {error}") from None
-    if facts.get("format") != kind:
-        raise UserError(f"{path} is of format {facts.get('format')!r}, expected {kind!r}")
-    return arrays, facts
-
-
-def net_of(arrays: dict[str, np.ndarray], prefix: str) -> LipNet:
-    """The net whose weights carry `prefix`."""
-    import torch
-
-    state: dict[str, Any] = {
-        name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)
-    }
-    channels, bands = state["down.0.weight"].shape[:2]
-    net = LipNet(bands, len(state["head.bias"]), channels)
-    net.load_state_dict(state)
-    return net.eval()
-
-
 def _context(mel: np.ndarray, frames: int) -> np.ndarray:
-    return windows(per_frame(mel, frames), frames, 2 * CONTEXT + 1, rate_hz=FPS).reshape(frames, -1)
+    return windows(per_frame(mel, frames), frames, 2 * CONTEXT + 1, rate_hz=FPS).reshape(
+        frames, (2 * CONTEXT + 1) * mel.shape[1]
+    )
 
 
 def _ridge(talks: Sequence[Talk]) -> Ridge:

@@ -49,7 +49,7 @@ class MouthSpace:
         """The space of one person's valid training frames (pose-free, cm)."""
         mean, iod = landmarks.mean(0), eye_distance(landmarks)
         both = np.stack([opening(landmarks), width(landmarks)], 1) / iod
-        points = ((landmarks - mean)[:, MOVING] / iod).reshape(len(landmarks), -1)
+        points = ((landmarks - mean)[:, MOVING] / iod).reshape(-1, VALUES - 2)
         centred = both - both.mean(0)
         slope = np.linalg.solve(centred.T @ centred + 1e-6 * np.eye(2) * len(both), centred.T @ points)
         return cls(mean.astype(np.float32), iod, both.mean(0).astype(np.float32), slope.astype(np.float32))
@@ -58,7 +58,7 @@ class MouthSpace:
         """Landmarks in cm to mouth values, float32."""
         both = np.stack([opening(landmarks), width(landmarks)], 1) / self.iod_cm - self.shape
         points = (landmarks - self.mean)[:, MOVING] / self.iod_cm
-        return np.concatenate([both, points.reshape(len(landmarks), -1)], 1).astype(np.float32)
+        return np.concatenate([both, points.reshape(-1, VALUES - 2)], 1).astype(np.float32)
 
     def decode(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames 68 3"]:
         """Mouth values to landmarks in cm, float32.
@@ -70,10 +70,10 @@ class MouthSpace:
         points = values[:, 2:].copy()
         landmarks = np.broadcast_to(self.mean, (len(values), 68, 3)).copy()
         for _ in range(3):
-            landmarks[:, MOVING] = self.mean[list(MOVING)] + points.reshape(len(values), -1, 3) * self.iod_cm
+            landmarks[:, MOVING] = self.mean[list(MOVING)] + points.reshape(-1, len(MOVING), 3) * self.iod_cm
             shown = np.stack([_signed_opening(landmarks), width(landmarks)], 1) / self.iod_cm
             points = points + (wanted - shown) @ self.slope
-        landmarks[:, MOVING] = self.mean[list(MOVING)] + points.reshape(len(values), -1, 3) * self.iod_cm
+        landmarks[:, MOVING] = self.mean[list(MOVING)] + points.reshape(-1, len(MOVING), 3) * self.iod_cm
         return landmarks.astype(np.float32)
 
 
