@@ -43,7 +43,7 @@ class Baseline(Protocol):
 
 
 class Still:
-    """`still`: the training frame whose pose, mouth and eyes are most ordinary, as it is."""
+    """`still`: the training frame whose pose, place, mouth and eyes are most ordinary, as it is."""
 
     what = "one training frame, not aligned"
 
@@ -51,7 +51,7 @@ class Still:
         self._pictures = pictures
         condition = Condition(pictures.track, pictures.train_indices)
         vectors = np.array([condition.vector(i) for i in pictures.train_indices])
-        ordinary = np.argmin(condition.distances(vectors, np.zeros(vectors.shape[1])))
+        ordinary = np.argmin(np.linalg.norm(vectors, axis=1))
         self.source_frame = int(pictures.train_indices[ordinary])
         self._still = pictures.truth(self.source_frame)
 

@@ -47,8 +47,8 @@ class FolderPictures:
 
     def plate(self, index: int) -> Float[np.ndarray, "height width 3"]:
         """What is behind the head: the true frame outside the head, torso and clean background inside."""
-        torso = self._cut(self.folder.torso(index)).astype(np.float32) / 255
-        background = self._cut(self.folder.background).astype(np.float32) / 255
+        torso = self.cut(self.folder.torso(index)).astype(np.float32) / 255
+        background = self.cut(self.folder.background).astype(np.float32) / 255
         behind = composite(torso[..., :3], torso[..., 3], background)
         return composite(behind, self.head(index), self.truth(index))
 
@@ -60,13 +60,14 @@ class FolderPictures:
     def _pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         if index not in self._kept:
             head = np.where(self.folder.labels(index) == _HEAD, self.folder.matte(index), 0).astype(np.uint8)
-            pair = self._cut(self.folder.frame(index)), self._cut(head)
+            pair = self.cut(self.folder.frame(index)), self.cut(head)
             if len(self._kept) >= self._keep_at_most:
                 self._kept.pop(next(iter(self._kept)), None)
             self._kept[index] = pair
         return self._kept[index]
 
-    def _cut(self, picture: np.ndarray) -> np.ndarray:
+    def cut(self, picture: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+        """The evaluated part of a picture of the stored size, at the evaluation size (area average)."""
         left, top, right, bottom = self.crop
         height, width = picture.shape[:2]
         columns, rows = np.arange(left, right).clip(0, width - 1), np.arange(top, bottom).clip(0, height - 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,19 +21,20 @@ from talkface import methods
 from talkface.engine.run import Run
 from talkface.errors import UserError
 from talkface.face.detect import Detector
+from talkface.io.provenance import mark
 from talkface.io.store import PersonFolder
-from talkface.metrics.baselines import Nearest, PictureRegression, Still
+from talkface.metrics import pages
+from talkface.metrics.baselines import Baseline, Nearest, PictureRegression, Still
 from talkface.metrics.folder_pictures import Crop, FolderPictures
 from talkface.metrics.image import Psnr, Ssim
 from talkface.metrics.pictures import Pictures, composite
 from talkface.metrics.report import Report
-from talkface.metrics.rows import Drive, Row
+from talkface.metrics.rows import Row, Source
 from talkface.metrics.sync import sync_scores
 from talkface.metrics.video import Detect, Reference, VideoScores, measured
-from talkface.pipeline import evaluate_pages as pages
 from talkface.pipeline.render import torch_device
 from talkface.progress import Progress
-from talkface.types import SOURCE_CAMERA, SPEECH_HZ, Conditions, Score, Speech
+from talkface.types import FPS, SOURCE_CAMERA, SPEECH_HZ, Conditions, Score, Speech
 
 GENERATED = "frame, generated torso"
 """Region of the scores whose torso and background are the method's own."""
@@ -59,23 +60,6 @@ class HeadRenderer(Protocol):
         `landmarks` are pose-free, cm; `closure` 0 open to 1 shut; `pose` is rotation and translation, world from head.
         """
         ...
-
-
-@dataclass
-class Source:
-    """One video to judge, made frame by frame."""
-
-    name: str
-    drive: Drive
-    colour: str
-    picture: Callable[[int], np.ndarray]
-    seconds: float = 0.0
-    extra: list[Score] = field(default_factory=list)
-
-    @property
-    def title(self) -> str:
-        """As in the report."""
-        return Row(self.name, self.drive, ()).title
 
 
 @dataclass(frozen=True)
@@ -152,10 +136,14 @@ def judge(
         raise UserError(f"{subject.data} has no usable test frames; preprocess a longer clip")
     _make_folder(out)
     reference = Reference(pictures, indices, new_detector())
-    baselines = {"pca": PictureRegression(pictures), "nearest": Nearest(pictures), "still": Still(pictures)}
+    baselines: dict[str, Baseline] = {
+        "pca": PictureRegression(pictures),
+        "nearest": Nearest(pictures),
+        "still": Still(pictures),
+    }
     sources = _sources(pictures, renderer, subject, baselines)
-    videos = _watch(reference, sources, subject, out / "comparison.mp4", new_detector)
     sound = sound_of(subject.speech, indices)
+    videos = _watch(reference, sources, subject, out / "comparison.mp4", new_detector)
     own = next(s for s in sources if (s.name, s.drive) == (subject.method, "landmarks"))
     if whole is not None:
         own.extra += _generated(pictures, indices, whole)
@@ -172,7 +160,7 @@ def judge(
         rows,
         {name: baseline.what for name, baseline in baselines.items()},
     )
-    stills, worst = pages.stills(reference, sources, videos, subject.method)
+    stills, worst = pages.stills(reference, sources, videos)
     report.write_html(out / "report.html", pages.charts(reference, sources, videos), stills, worst, "comparison.mp4")
     report.write_json(out / "scores.json")
     return report.as_json()
@@ -180,14 +168,13 @@ def judge(
 
 def sound_of(speech: Speech, indices: Int[np.ndarray, " frames"]) -> Speech:
     """The sound of these frames, one after the other (gaps are left out of both picture and sound)."""
-    edges = [round(frame * SPEECH_HZ / 25) for frame in (0, 1)]
-    step = edges[1] - edges[0]
+    step = round(SPEECH_HZ / FPS)
     parts = [speech.waveform[i * step : (i + 1) * step] for i in indices]
     return Speech(np.concatenate([np.pad(part, (0, step - len(part))) for part in parts]))
 
 
 def _sources(
-    pictures: Pictures, renderer: HeadRenderer, subject: Subject, baselines: dict[str, Any]
+    pictures: Pictures, renderer: HeadRenderer, subject: Subject, baselines: dict[str, Baseline]
 ) -> list[Source]:
     """The truth, the method's rows, the baselines' rows."""
     track = pictures.track
@@ -225,8 +212,10 @@ def _watch(
     detectors = [new_detector() for _ in sources]
     shown = [k for k, source in enumerate(sources) if source.name in ("truth", subject.method, "pca")]
     own = next(source for source in sources if source.name == subject.method)
+    sound = sound_of(subject.speech, reference.indices)
+    facts = mark(subject.method, run=Path(subject.run).name)
     with (
-        pages.film(video, reference, [sources[k].title for k in shown], subject) as film,
+        pages.Film(video, reference, [sources[k].title for k in shown], sound, facts) as film,
         Progress("evaluating", len(reference.indices)) as progress,
     ):
         for index in reference.indices:
@@ -274,9 +263,7 @@ def _audio_landmarks(renderer: Any, folder: PersonFolder) -> np.ndarray:
     return np.array(list(predicted))
 
 
-def _whole(
-    renderer: Any, folder: PersonFolder, pictures: FolderPictures, indices: np.ndarray
-) -> Iterator[np.ndarray]:
+def _whole(renderer: Any, folder: PersonFolder, pictures: FolderPictures, indices: np.ndarray) -> Iterator[np.ndarray]:
     """The person with the method's own torso over the clean background, at the evaluation size."""
     landmarks = iter(folder.track.landmarks[indices])
     background = folder.background.astype(np.float32) / 255

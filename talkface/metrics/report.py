@@ -1,0 +1,204 @@
+"""`scores.json` and `report.html`: one table of everything measured, curves, stills, and a summary in plain words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from talkface.io.whole import write_whole
+from talkface.metrics.rows import Row
+from talkface.metrics.words import summary
+
+
+@dataclass(frozen=True)
+class Still:
+    """One moment, seen in every video: whole pictures, in the order of the columns."""
+
+    title: str
+    pictures: Mapping[str, Float[np.ndarray, "height width 3"]]
+    captions: Mapping[str, str]
+    mouth: tuple[int, int, int, int]
+    """Left, top, right, bottom of the mouth, px."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything an evaluation found. The first row is the truth's; the method's rows follow, then the baselines."""
+
+    method: str
+    run: str
+    data: str
+    split: str
+    size_px: tuple[int, int]
+    frames: int
+    fps: float
+    device: str
+    rows: Sequence[Row]
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """What each baseline exactly is."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `scores.json` (product.md); `drive` says what moved the mouth in the rows given twice."""
+        baselines: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rows:
+            if row.name not in ("truth", self.method):
+                baselines.setdefault(row.name, []).extend(_entries(row))
+        return {
+            "method": self.method,
+            "run": self.run,
+            "data": self.data,
+            "split": self.split,
+            "size": list(self.size_px),
+            "frames": self.frames,
+            "device": self.device,
+            "scores": [entry for row in self.rows if row.name == self.method for entry in _entries(row)],
+            "ground_truth": [entry for row in self.rows if row.name == "truth" for entry in _entries(row)],
+            "baselines": baselines,
+        }
+
+    def write_json(self, path: Path) -> None:
+        """Write `scores.json`."""
+        text = json.dumps(self.as_json(), indent=1, allow_nan=False)
+        write_whole(path, lambda file: file.write(text.encode()))
+
+    def write_html(
+        self, path: Path, charts: Sequence[str], stills: Sequence[Still], worst: Sequence[Still], video: str
+    ) -> None:
+        """Write `report.html`: one file without outside resources but the video beside it."""
+        facts = {
+            "method": self.method,
+            "run": self.run,
+            "data": self.data,
+            "frames": f"{self.frames} of the {self.split} split, {self.frames / self.fps:.1f} s",
+            "picture": f"{self.size_px[1]} x {self.size_px[0]} px",
+            "device": self.device,
+        }
+        columns = max((len(still.pictures) for still in stills), default=1)
+        names = ", ".join(row.title for row in self.rows)
+        page = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8")).substitute(
+            title=f"{escape(self.method)} on {escape(Path(self.data).name)}",
+            facts="".join(f"<li>{escape(k)} <b>{escape(v)}</b></li>" for k, v in facts.items()),
+            words="".join(
+                f'<p class="{mood}">{escape(text)}</p>'
+                for mood, text in summary(self.method, self.rows, self.frames / self.fps)
+            ),
+            video=escape(video),
+            video_words="Left to right: " + escape(" · ".join(next(iter(stills)).pictures) if stills else names) + ".",
+            columns=str(columns),
+            table=self._table(),
+            charts="".join(charts),
+            stills="".join(_strip(still) for still in stills),
+            worst="".join(_strip(still) for still in worst),
+            footer="Baselines: "
+            + escape("; ".join(f"{name}: {what}" for name, what in self.methods.items()))
+            + ". All are laid over the true torso and background with the true head mask, an advantage to them.",
+        )
+        write_whole(path, lambda file: file.write(page.encode()))
+
+    def _table(self) -> str:
+        names = list(dict.fromkeys((s.name, s.region) for row in self.rows for s in row.scores))
+        lines = []
+        for region in dict.fromkeys(region for _, region in names):
+            lines.append(f'<tr class="group"><td colspan="{len(self.rows) + 1}">{escape(region)}</td></tr>')
+            lines += [self._line(name, region) for name, r in names if r == region]
+        head = "".join(f"<th>{escape(row.title)}</th>" for row in self.rows)
+        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+    def _line(self, name: str, region: str) -> str:
+        scores = [next((s for s in row.scores if (s.name, s.region) == (name, region)), None) for row in self.rows]
+        made = [s.value for s in scores[1:] if s is not None and s.value is not None]
+        higher = next(s.higher_is_better for s in scores if s is not None)
+        best = (max(made) if higher else min(made)) if len(made) > 1 and name in _RANKED else None
+        cells = []
+        for score in scores:
+            if score is None or score.value is None:
+                cells.append(f'<td class="none" title="{escape(score.why) if score else ""}">–</td>')
+            else:
+                mark = ' class="best"' if score is not scores[0] and score.value == best else ""
+                cells.append(f"<td{mark}>{score.value:.{_DIGITS.get(name, 3)}f}</td>")
+        title = TITLES.get(name, name)
+        arrow = "" if name not in _RANKED else " ↑" if higher else " ↓"
+        return f"<tr><td>{escape(title)}{arrow} <small>{escape(name)}</small></td>{''.join(cells)}</tr>"
+
+
+TITLES = {
+    "psnr": "PSNR, mean over frames, dB",
+    "psnr_pooled": "PSNR, all frames pooled, dB",
+    "ssim": "SSIM, Gaussian window",
+    "ssim_uniform7": "SSIM, 7x7 window",
+    "sharpness": "Detail relative to the truth (1 is as sharp)",
+    "lmd": "Landmark distance, px of these pictures",
+    "lmd_256": "Landmark distance, px at 256 scale",
+    "opening_r": "Mouth opening follows the truth, r",
+    "mouth_r": "Mouth opening follows the truth from speech alone, r",
+    "velocity_r": "Mouth movement follows the truth, r",
+    "amplitude": "Liveliness of the mouth (1 is as lively)",
+    "closure_f1": "Closed lips at the right frames, F1",
+    "au45_r": "Lids follow the command (AU45), r",
+    "blink_f1": "Blinks at the right time, F1",
+    "blinks_per_minute": "Blinks per minute",
+    "head_shift_256": "Head out of place, px at 256 scale",
+    "head_turn_deg": "Head turned wrongly, degrees",
+    "jitter_256": "Shake, px at 256 scale",
+    "sync_r": "Speech and lips agree, r",
+    "sync_lag_frames": "Sound late by, frames",
+    "fps": "Frames per second",
+    "lpips": "LPIPS",
+    "fid": "FID",
+    "lse_c": "SyncNet confidence, LSE-C",
+    "lse_d": "SyncNet distance, LSE-D",
+}
+"""What each score is, in words."""
+_DIGITS = {"psnr": 2, "psnr_pooled": 2, "blinks_per_minute": 1, "sync_lag_frames": 0, "fps": 1}
+_RANKED = frozenset(TITLES) - {"sharpness", "amplitude", "blinks_per_minute", "sync_lag_frames", "jitter_256"}
+
+
+def _entries(row: Row) -> list[dict[str, Any]]:
+    entries = []
+    for score in row.scores:
+        entry = {k: v for k, v in asdict(score).items() if k != "why" or v}
+        entries.append(entry if row.name == "truth" else {**entry, "drive": row.drive})
+    return entries
+
+
+def _strip(still: Still) -> str:
+    truth = next(iter(still.pictures.values()))
+    left, top, right, bottom = still.mouth
+    figures = []
+    for name, picture in still.pictures.items():
+        whole = _image(_bytes(picture), f"{name}, whole frame")
+        mouth = Image.fromarray(_bytes(picture)[top:bottom, left:right]) if right > left and bottom > top else None
+        enlarged = "" if mouth is None else _image(np.asarray(_enlarged(mouth)), f"{name}, mouth")
+        change = np.clip(0.5 + 2 * (picture - truth), 0, 1)
+        caption = still.captions.get(name, "")
+        figures.append(
+            f"<figure><figcaption>{escape(name)} <small>{escape(caption)}</small></figcaption>"
+            f"{whole}{enlarged}{_image(_bytes(change), f'{name}, difference')}</figure>"
+        )
+    return f'<section class="strip"><h3>{escape(still.title)}</h3><div>{"".join(figures)}</div></section>'
+
+
+def _enlarged(picture: Image.Image, width: int = 320) -> Image.Image:
+    return picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.Resampling.BICUBIC)
+
+
+def _bytes(picture: Float[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+def _image(pixels: UInt8[np.ndarray, "height width 3"], what: str) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90, subsampling=0)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img loading="lazy" alt="{escape(what)}" src="data:image/jpeg;base64,{data}">'
