@@ -1,0 +1,172 @@
+"""Conditional radiance fields on grid features: where, from where and under what condition -> density, colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from talkface.fields.encodings import ConditionedGrid, spherical_harmonics
+
+BUCKET = 1024
+HIGHEST_LOGIT = 15.0
+"""Density logits are cut here, so that exp stays finite."""
+
+
+class Condition(NamedTuple):
+    """What one frame shows; the parts that a field does not have are ignored."""
+
+    drive: Float[Tensor, " drive"]
+    """Mouth shape: components of the landmarks, a landmark code or an audio code."""
+    eye: Float[Tensor, " eye"]
+    """Lid closure, 0 open to 1 shut; empty for a field without an eye channel."""
+    code: Float[Tensor, " code"]
+    """Appearance of the frame (ER-NeRF's per-frame code)."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A field under one condition: everything that is the same for all samples of a frame, computed once."""
+
+    table: Float[Tensor, "features rows"]
+    first_bias: Float[Tensor, "hidden 1"]
+    attention: Float[Tensor, "hidden drive"] | None
+    """First-layer weights of the region attention, times the drive (faithful conditioning)."""
+    eye: Float[Tensor, "hidden 1"] | None
+    colour_bias: Float[Tensor, "hidden 1"]
+
+
+class RadianceField(nn.Module):
+    """Density and colour of a head, ER-NeRF's network (nerf-methods.md section 0.6), bias-free MLPs with ReLU.
+
+    Two ways for the condition to come in:
+        "planes" (ours): tables linear in ``[drive, eye]``, and the same vector as a bias of the first layer
+        "attention" (the paper's): ``A(x) * drive`` and ``sigmoid(B(x)) * eye`` as further inputs of the first layer
+
+    Exact rearrangements for speed: everything per frame is folded into biases, and the linear map from the trunk to
+    the colour network's first layer is one matrix.
+    """
+
+    def __init__(
+        self,
+        grid: ConditionedGrid,
+        drive: int,
+        eye: int = 1,
+        code: int = 4,
+        hidden: int = 64,
+        conditioning: str = "planes",
+        view: bool = True,
+    ) -> None:
+        super().__init__()
+        if conditioning not in ("planes", "attention"):
+            raise ValueError(f"no conditioning {conditioning!r}")
+        self.grid, self.conditioning, self.view = grid, conditioning, view
+        self.first = nn.Linear(grid.channels, hidden, bias=False)
+        self.first_drive = nn.Linear(drive, hidden, bias=False)
+        self.first_eye = nn.Linear(eye, hidden, bias=False)
+        self.second = nn.Linear(hidden, hidden, bias=False)
+        self.density_head = nn.Linear(hidden, 1, bias=False)
+        self.geometry_head = nn.Linear(hidden, hidden, bias=False)
+        self.colour_geometry = nn.Linear(hidden, hidden, bias=False)
+        self.colour_view = nn.Linear(16, hidden, bias=False)
+        self.colour_code = nn.Linear(code, hidden, bias=False)
+        self.colour_head = nn.Linear(hidden, 3, bias=False)
+        if conditioning == "attention":
+            self.region = nn.Sequential(
+                nn.Linear(grid.channels, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, drive, bias=False)
+            )
+            self.eye_region = nn.Sequential(
+                nn.Linear(grid.channels, 16, bias=False), nn.ReLU(), nn.Linear(16, 1, bias=False)
+            )
+
+    def freeze(self, condition: Condition) -> Frozen:
+        """Everything that depends on the condition alone (still differentiable)."""
+        code = (self.colour_code.weight @ condition.code)[:, None]
+        hidden = self.first.out_features
+        if self.conditioning == "planes":
+            both = torch.cat([condition.drive, condition.eye])
+            bias = self.first_drive.weight @ condition.drive + self.first_eye.weight @ condition.eye
+            return Frozen(self.grid.table(both), bias[:, None], None, None, code)
+        nothing = torch.zeros(hidden, 1, device=code.device)
+        attention = self.first_drive.weight * condition.drive
+        eye = (self.first_eye.weight @ condition.eye)[:, None] if len(condition.eye) else None
+        return Frozen(self.grid.table(None), nothing, attention, eye, code)
+
+    def trunk(
+        self, points: Float[Tensor, "3 samples"], frozen: Frozen, kind: torch.dtype = torch.float32
+    ) -> Float[Tensor, "hidden padded"]:
+        """Last hidden layer at box points (in bfloat16 with a few more columns, see `_padded`)."""
+        inputs = _padded(self.grid(points, frozen.table), kind)
+        hidden = torch.addmm(frozen.first_bias.to(kind), self.first.weight.to(kind), inputs)
+        if frozen.attention is not None:
+            hidden = hidden + frozen.attention.to(kind) @ _perceptron(self.region, inputs)
+        if frozen.eye is not None:
+            hidden = hidden + frozen.eye.to(kind) * torch.sigmoid(_perceptron(self.eye_region, inputs))
+        return (self.second.weight.to(kind) @ hidden.relu()).relu()
+
+    def density(
+        self, points: Float[Tensor, "3 samples"], frozen: Frozen, kind: torch.dtype = torch.float32
+    ) -> Float[Tensor, " samples"]:
+        """Density per box unit."""
+        return self._density(self.trunk(points, frozen, kind))[: points.shape[1]]
+
+    def forward(
+        self,
+        points: Float[Tensor, "3 samples"],
+        ray: Int64[Tensor, " samples"],
+        direction: Float[Tensor, "3 rays"],
+        frozen: Frozen,
+        kind: torch.dtype = torch.float32,
+    ) -> tuple[Float[Tensor, " samples"], Float[Tensor, "3 samples"]]:
+        """Density per box unit and colour of samples.
+
+        Args:
+            points: box coordinates.
+            ray: which of the directions each sample lies on.
+            direction: unit directions of the rays, in the head frame.
+            frozen: the condition, from `freeze`.
+            kind: arithmetic of the matrix products; bfloat16 where the machine has it.
+        """
+        hidden = self.trunk(points, frozen, kind)
+        count = points.shape[1]
+        joined = (self.colour_geometry.weight @ self.geometry_head.weight).to(kind)
+        shaded = joined @ hidden + frozen.colour_bias.to(kind)
+        if self.view:
+            seen = (self.colour_view.weight @ spherical_harmonics(direction)).to(kind)
+            shaded = shaded + _padded(torch.index_select(seen, 1, ray), kind)
+        logits = (self.colour_head.weight.to(kind) @ shaded.relu())[:, :count]
+        return self._density(hidden)[:count], torch.sigmoid(logits.float()) * 1.002 - 0.001
+
+    def attention_norm(
+        self, points: Float[Tensor, "3 samples"], frozen: Frozen
+    ) -> tuple[Float[Tensor, " samples"], Float[Tensor, " samples"]]:
+        """Strength of region attention and of eye attention at points, for the regulariser of the faithful form."""
+        inputs = self.grid(points, frozen.table)
+        return _perceptron(self.region, inputs).norm(dim=0), torch.sigmoid(_perceptron(self.eye_region, inputs))[0]
+
+    def _density(self, hidden: Tensor) -> Tensor:
+        logit = (self.density_head.weight.to(hidden.dtype) @ hidden)[0].float()
+        return torch.exp(logit.clamp(max=HIGHEST_LOGIT))
+
+
+def _padded(inputs: Tensor, kind: torch.dtype) -> Tensor:
+    """Columns filled up to a multiple of 1024 in bfloat16, where a matrix product prepares a kernel per new shape."""
+    missing = -inputs.shape[1] % BUCKET if kind == torch.bfloat16 else 0
+    return nn.functional.pad(inputs.to(kind), (0, missing))
+
+
+def _perceptron(layers: nn.Sequential, inputs: Tensor) -> Tensor:
+    first, last = layers[0], layers[2]
+    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+    return last.weight.to(inputs.dtype) @ (first.weight.to(inputs.dtype) @ inputs).relu()
+
+
+def fast_kind(device: torch.device) -> torch.dtype:
+    """bfloat16 where matrix products run in it natively, else float32 (performance.md section 1: never float16)."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if native() else torch.float32

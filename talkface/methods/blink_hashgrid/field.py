@@ -1,0 +1,141 @@
+"""BLINK's radiance field of one head (paper section III): tri-plane hash, condition, occupancy, rendering."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from talkface.fields.encodings import ConditionedGrid
+from talkface.fields.occupancy import Occupancy
+from talkface.fields.radiance import Condition, RadianceField, fast_kind
+from talkface.fields.rays import HeadBox, Rays, camera_rays, cross_box
+from talkface.fields.render import Rendered, render_image
+from talkface.methods.blink_hashgrid.field_condition import LandmarkComponents
+from talkface.methods.blink_hashgrid.field_config import FieldConfig
+from talkface.ops.hashgrid import GridShape
+from talkface.types import Camera
+
+
+class View(NamedTuple):
+    """A rendered head; colour is premultiplied, so the whole picture is ``colour + (1 - opacity) * plate``."""
+
+    colour: np.ndarray
+    """[height, width, 3], float32 in [0, 1]."""
+    opacity: np.ndarray
+    """[height, width]."""
+    depth: np.ndarray
+    """[height, width], cm from the camera where the head is, 0 elsewhere."""
+
+
+class HeadField(nn.Module):
+    """A person's head; all that rendering needs is in its parameters and buffers.
+
+    Args:
+        config: the field's options.
+        frames: training frames that have an appearance code (indexed by frame number of the clip).
+    """
+
+    box_numbers: Tensor
+
+    def __init__(self, config: FieldConfig, frames: int) -> None:
+        super().__init__()
+        self.config = config
+        eye = 1 if config.eye else 0
+        if config.triplane:
+            shape = GridShape(2, config.levels, config.coarsest, config.finest, config.log2_rows, planes=3)
+            features = config.features
+        else:
+            levels = max(2, config.levels * 4 // 3)
+            shape = GridShape(3, levels, max(4, config.coarsest // 4), config.finest * 4, config.log2_rows + 2)
+            features = 2
+        linear = config.drive_size + eye if config.conditioning == "planes" else 0
+        grid = ConditionedGrid(shape, features, linear, min(config.condition_levels, shape.levels))
+        self.radiance = RadianceField(
+            grid, config.drive_size, eye, config.code, config.hidden, config.conditioning, config.view
+        )
+        self.occupancy = Occupancy(config.occupancy_cells)
+        self.components = LandmarkComponents(config.mouth_components, config.brow_components, config.clamp)
+        self.codes = nn.Parameter(torch.zeros(frames, config.code))
+        self.register_buffer("box_numbers", torch.tensor([0.0, 0.0, 0.0, 1.0]))
+
+    @property
+    def box(self) -> HeadBox:
+        """The cube that holds the head."""
+        x, y, z, side = self.box_numbers.tolist()
+        return HeadBox((x, y, z), side)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the field lives."""
+        return self.codes.device
+
+    def settle(self, box: HeadBox, shell: np.ndarray, landmarks: np.ndarray) -> None:
+        """Take over a person: box, cells that may hold the head [n, n, n], training landmarks [frames, 68, 3], cm."""
+        self.box_numbers.copy_(torch.tensor([*box.center_cm, box.side_cm]))
+        self.occupancy.start(torch.from_numpy(shell))
+        self.components.fit(landmarks)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with their learning rates, as torch.optim takes them."""
+        config = self.config
+        grid = self.radiance.grid
+        network = [p for name, p in self.radiance.named_parameters() if not name.startswith("grid.")]
+        groups: list[dict[str, Any]] = [
+            {"params": [grid.base], "lr": config.grid_rate},
+            {"params": network, "lr": config.network_rate},
+            {"params": [self.codes], "lr": config.code_rate},
+        ]
+        if grid.linear is not None:
+            groups.append({"params": [grid.linear], "lr": config.linear_rate})
+        return [{**group, "betas": (0.9, 0.99), "eps": 1e-15} for group in groups]
+
+    def condition(self, drive: Tensor, closure: Tensor, frame: int | None = None) -> Condition:
+        """One frame's condition.
+
+        Args:
+            drive: components of the landmarks (`components`) or a network's code, [drive].
+            closure: lid closure, 0 open to 1 shut, [1].
+            frame: whose appearance code; None means the mean of the training frames.
+        """
+        seen = self.codes.detach().abs().sum(1) > 0
+        mean = self.codes.detach()[seen].mean(0) if seen.any() else torch.zeros_like(self.codes[0])
+        code = mean if frame is None else self.codes[frame]
+        eye = closure if self.config.eye else closure[:0]
+        return Condition(drive.to(self.device), eye.to(self.device), code)
+
+    @torch.no_grad()
+    def shade(self, rays: Rays, condition: Condition) -> Rendered:
+        """Render rays under a condition without gradients."""
+        config = self.config
+        return render_image(
+            self.radiance,
+            self.occupancy,
+            rays,
+            self.radiance.freeze(condition),
+            config.step_fraction,
+            2 * config.samples,
+            fast_kind(self.device),
+        )
+
+    @torch.no_grad()
+    def render(self, condition: Condition, camera: Camera, head_from_camera: np.ndarray) -> View:
+        """The head in the picture of `camera`; `head_from_camera` is 4x4, cm (camera: x right, y down, z forward)."""
+        height, width = camera.size_px
+        rows, columns = torch.meshgrid(
+            torch.arange(height, device=self.device), torch.arange(width, device=self.device), indexing="ij"
+        )
+        pixels = torch.stack([columns.reshape(-1), rows.reshape(-1)], 1) + 0.5
+        pose = torch.as_tensor(np.asarray(head_from_camera), dtype=torch.float32, device=self.device)
+        rays = camera_rays(pixels, camera, pose, self.box)
+        near, far = cross_box(rays, *self.occupancy.bounds())
+        hit = (far > near).nonzero()[:, 0]
+        picture = torch.zeros(5, height * width, device=self.device)
+        for part in hit.split(8192):
+            seen = self.shade(Rays(rays.origin, rays.direction[:, part]), condition)
+            picture[:, part] = torch.cat([seen.colour, seen.opacity[None], seen.depth[None] * self.box.side_cm])
+        image = picture.reshape(5, height, width).cpu().numpy()
+        depth = np.where(image[3] > 0.5, image[4] / np.maximum(image[3], 1e-6), 0)
+        return View(image[:3].transpose(1, 2, 0).clip(0, 1), image[3].clip(0, 1), depth)

@@ -1,0 +1,124 @@
+"""Options of the radiance field and of its two training stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from talkface.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """BLINK's field. Defaults are preset `small`; "paper" names what the paper or ER-NeRF, which it builds on, uses."""
+
+    conditioning: Literal["planes", "attention"] = "planes"
+    """How the mouth enters: "planes" are tables linear in the condition (ours: learns the mouth within a minute on a
+    CPU); "attention" is the paper's region attention (needs the full schedule, else the mouth stays frozen)."""
+    triplane: bool = True
+    """Tri-plane hash (paper, TriHash = 1); off is one 3-D hash grid of 16 levels x 2 features (the ablation)."""
+    levels: int = 12
+    """Grid levels per plane (paper: 12)."""
+    features: int = 1
+    """Features per level (paper: 1)."""
+    coarsest: int = 64
+    """Nodes of the coarsest level (paper: 64)."""
+    finest: int = 512
+    """Nodes of the finest level (paper: 512)."""
+    log2_rows: int = 14
+    """Rows of a level at most, as a power of two (paper: 14)."""
+    condition_levels: int = 12
+    """How many of the coarse levels follow the condition ("planes")."""
+    hidden: int = 64
+    """Width of the networks (paper: 64)."""
+    mouth_components: int = 8
+    """Principal components of mouth and chin landmarks that drive the field when landmarks do (ours)."""
+    brow_components: int = 2
+    """Principal components of the brows, part of the drive as well (ours)."""
+    drive: int = 0
+    """Size of the driving vector when a network makes it (landmark code or audio code: 32); 0: components."""
+    eye: bool = True
+    """Eye closure channel (E = 1)."""
+    clamp: float = 2.5
+    """Components are cut at so many standard deviations: unseen mouths must not make the tables explode (ours)."""
+    noise: float = 0.05
+    """Noise on the drive while training, standard deviations (ours)."""
+    code: int = 4
+    """Per-frame appearance code (ER-NeRF: 4); rendering uses the training mean."""
+    view: bool = True
+    """Colour depends on the viewing direction (paper equation 1)."""
+
+    size_px: int = 128
+    """Side of the training picture."""
+    first_size_px: int = 0
+    """Side of the picture for the first part of training; 0: the same all the time."""
+    first_share: float = 0.5
+    """Share of the coarse stage at `first_size_px`."""
+    steps: int = 9000
+    """Steps of the coarse stage (paper: 100 000 with 64 times the rays)."""
+    fine_steps: int = 1000
+    """Steps of the fine stage, every other one on a mouth patch (paper: 25 000)."""
+    patch_px: int = 32
+    """Side of the mouth patches of the fine stage (ER-NeRF: at least 32)."""
+    perceptual: float = 0.001
+    """Weight of the perceptual term of the fine stage for LPIPS (paper: 0.001)."""
+    rays: int = 1024
+    """Rays per step (ER-NeRF: 65 536); a third of it while warming up."""
+    samples: int = 8
+    """Samples per ray at most (ER-NeRF: 16); five times as many while warming up."""
+    step_fraction: float = 1 / 48
+    """Distance of samples as a share of the box's side (ER-NeRF: 0.0135 of its box)."""
+    warmup_steps: int = 300
+    """Steps before empty space is pruned for the first time."""
+    occupancy_cells: int = 64
+    """Cells of the occupancy grid along a side (ER-NeRF: 128)."""
+    occupancy_every: int = 250
+    """Steps between occupancy refreshes (ER-NeRF: 16, by CUDA)."""
+
+    grid_rate: float = 1e-2
+    """Learning rate of the tables (ER-NeRF: 1e-2)."""
+    linear_rate: float = 3e-3
+    """Learning rate of the condition's share of the tables (ours)."""
+    network_rate: float = 2e-3
+    """Learning rate of the networks (ER-NeRF: 1e-3)."""
+    code_rate: float = 1e-3
+    """Learning rate of the per-frame codes."""
+    final_rate: float = 0.1
+    """Learning rates at the end as a share of those at the start (ER-NeRF: 0.5, then 0.05)."""
+    opacity_weight: float = 0.02
+    """Weight of the squared difference between opacity and matte (ours)."""
+    entropy_weight: float = 1e-4
+    """Weight of the opacity's entropy (ER-NeRF: 1e-4)."""
+    attention_weight: float = 1e-4
+    """Weight of the attention outside the face, reached at the end ("attention"; ER-NeRF: 1e-4)."""
+    smoothness_weight: float = 0.0
+    """Ridge on the condition's share of the tables ("planes")."""
+
+    def __post_init__(self) -> None:
+        for name in ("levels", "coarsest", "finest", "log2_rows", "hidden", "size_px", "steps", "rays", "samples"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.finest < self.coarsest:
+            raise UserError(f"finest ({self.finest}) must not be below coarsest ({self.coarsest})")
+        if self.conditioning not in ("planes", "attention"):
+            raise UserError(f"conditioning must be planes or attention, not {self.conditioning!r}")
+
+    @property
+    def drive_size(self) -> int:
+        """Length of the driving vector."""
+        return self.drive or self.mouth_components + self.brow_components
+
+
+PRESETS: dict[str, FieldConfig] = {
+    "test": FieldConfig(
+        levels=6, coarsest=16, finest=64, log2_rows=11, hidden=32, size_px=48, steps=300, fine_steps=20, rays=384,
+        warmup_steps=60, occupancy_cells=32, occupancy_every=100, patch_px=12,
+    ),
+    "small": FieldConfig(),
+    "medium": FieldConfig(size_px=256, first_size_px=128, steps=20_000, fine_steps=4000, step_fraction=1 / 64),
+    "full": FieldConfig(
+        size_px=512, first_size_px=256, first_share=0.3, steps=40_000, fine_steps=10_000, patch_px=64, rays=16_384,
+        samples=16, step_fraction=1 / 96, finest=1024, log2_rows=16, occupancy_cells=128, occupancy_every=100,
+    ),
+}  # fmt: skip
+"""test: seconds, for tests; small: minutes on a CPU; medium: half an hour on a CPU; full: a GPU."""
