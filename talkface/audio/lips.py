@@ -47,6 +47,16 @@ class LipPredictor:
     gain: Float[np.ndarray, " values"]
     """Deviation of the truth over that of the prediction, on training speech that was held out."""
 
+    @property
+    def space(self) -> MouthSpace:
+        """The person's mouths as numbers."""
+        return self.scale.space
+
+    @property
+    def targets(self) -> Targets:
+        """How those numbers are standardised."""
+        return self.scale.targets
+
     @classmethod
     def fit(
         cls,
@@ -107,8 +117,8 @@ class LipPredictor:
         own = normalisation_of(mel) if foreign and len(mel) else self.scale.normalisation
         values = self.standard_values(fit_rows(own.apply(mel), count), count)
         if match_variance and count:
-            values = self._matched(values)
-        return self.scale.space.decode(self.scale.targets.plain(values))
+            values = self.matched(values)
+        return self.space.decode(self.targets.plain(values))
 
     def standard_values(self, mel: Float[np.ndarray, "rows bands"], frames: int) -> Float[np.ndarray, "frames values"]:
         """The averaged prediction in standardised mouth values, variance not matched; `mel` is normalised."""
@@ -120,20 +130,19 @@ class LipPredictor:
             values = values + tuned * predict_values(self.tuned, mel, frames)
         return values.astype(np.float32)
 
-    def _matched(self, values: np.ndarray) -> np.ndarray:
-        """Variance matched about the prediction's mean, within the training percentiles."""
+    def matched(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames values"]:
+        """Standardised values with the person's own variance, about their mean, within the training percentiles."""
         gain = self.gain
         if len(values) >= MATCH_FROM_S * FPS:
             # Near silence would be blown up into speech, so the clip's own gain stays near that of the training folds.
             gain = np.clip(1 / np.maximum(values.std(0), 1e-6), 0.5 * gain, 2 * gain)
         mean = values.mean(0)
-        targets = self.scale.targets
-        low, high = targets.standard(np.stack([targets.low, targets.high]))
+        low, high = self.targets.standard(np.stack([self.targets.low, self.targets.high]))
         return np.clip(mean + (values - mean) * gain, low, high)
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file, whole or not at all."""
-        space = self.scale.space
+        space = self.space
         arrays = {
             "space.mean": space.mean,
             "space.iod_cm": np.array([space.iod_cm]),
@@ -144,7 +153,7 @@ class LipPredictor:
             "ridge.weight": self.ridge.weight,
             "ridge.bias": self.ridge.bias,
             "gain": self.gain,
-            **{f"targets.{name}": getattr(self.scale.targets, name) for name in ("mean", "std", "low", "high")},
+            **{f"targets.{name}": getattr(self.targets, name) for name in ("mean", "std", "low", "high")},
         }
         for kind, nets in (("scratch", self.scratch), ("tuned", self.tuned)):
             for index, net in enumerate(nets):
