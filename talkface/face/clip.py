@@ -45,6 +45,8 @@ class ClipFit:
     """Distance between seen and fitted points over `unit_px`; NaN where unseen."""
     trusted: Bool[np.ndarray, " frames"]
     """Frames whose points took part in the fit."""
+    chained: Bool[np.ndarray, " frames"]
+    """Whether a frame continues the one before; False after a cut, a long gap, or at the start of a clip."""
     reason: tuple[str, ...]
 
     def shapes(self, points: Sequence[int]) -> Float[np.ndarray, "frames points 3"]:
@@ -118,7 +120,8 @@ def fit_clip(
     use_flow = bool(sightings.flow_trusted.any())
     motion = fit_jointly(basis, person, seen, motion, unit_px, trusted, chained, fps, use_flow)
     error = residuals(basis, person, seen, motion, unit_px)
-    return ClipFit(basis, person, motion, seen, unit_px, closure, error, trusted, tuple(str(r) for r in reason))
+    reasons = tuple(str(r) for r in reason)
+    return ClipFit(basis, person, motion, seen, unit_px, closure, error, trusted, chained, reasons)
 
 
 def _median(error: np.ndarray) -> np.ndarray:
@@ -165,7 +168,9 @@ def _measure_expressions(
         person, _ = fit_person(basis, seen[chosen], still[chosen], unit_px[chosen], focal_px, True)
         motion = fit_frames(basis, person, seen[some], still[some], unit_px[some])
         none = np.zeros((len(some), 2))
-        part = ClipFit(basis, person, motion, seen[some], unit_px[some], none, none, seen.seen[some], ())
+        part = ClipFit(
+            basis, person, motion, seen[some], unit_px[some], none, none, seen.seen[some], seen.seen[some], ()
+        )
         moved = part.lift(range(468)) + np.tensordot(motion.expression, basis.expression, 1)
         flat = (moved - moved.mean(0)).reshape(len(some), -1) * weight
         _, spread, modes = np.linalg.svd(flat, full_matrices=False)

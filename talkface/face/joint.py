@@ -211,7 +211,7 @@ def _normal_equations(
         hessian[:, 6 + rows, 6 + columns] = own
         hessian[:, 6 + columns, 6 + rows] = own
         gradient[:, 6:] = pull.reshape(frames, -1) @ products.modes
-        expression_prior(basis, motion.expression, seen, trusted, hessian, gradient)
+        expression_prior(basis, person, motion.expression, seen, trusted, hessian, gradient)
     return hessian, gradient
 
 

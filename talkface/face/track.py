@@ -10,10 +10,11 @@ from talkface.face.basis import FaceBasis, Source, face_basis
 from talkface.face.clip import ClipFit, fit_clip
 from talkface.face.detect import IRISES, LANDMARKS_68
 from talkface.face.eyes import gaze_angles
-from talkface.face.fit import FLAT
+from talkface.face.fit import FLAT, LIP_DEPTH_PER_GAP
 from talkface.face.look import Sightings, look
 from talkface.types import Camera, Pose, Track
 
+_INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 _LIFTED = tuple(range(17, 68))
 """Landmarks that follow the picture rather than the modes: all but the jaw, whose points slide with yaw."""
 
@@ -70,6 +71,7 @@ def _as_track(fit: ClipFit, sightings: Sightings, fps: float) -> Track:
     landmarks = fit.shapes(LANDMARKS_68)
     follows = fit.trusted[:, None] & np.isin(np.arange(68), _LIFTED)
     landmarks = landmarks + np.where(follows[..., None], fit.lift(LANDMARKS_68), 0.0)
+    _meet(landmarks, rotation)
     landmarks[unseen] = np.nan
     eyeballs = fit.basis.eyeballs + np.tensordot(fit.person.identity, fit.basis.eyeball_identity, 1)
     irises = sightings.points_px[:, list(IRISES), :2]
@@ -91,3 +93,17 @@ def _as_track(fit: ClipFit, sightings: Sightings, fps: float) -> Track:
         valid=np.array([r == "" for r in fit.reason]),
         reason=fit.reason,
     )
+
+
+def _meet(landmarks: np.ndarray, rotation: np.ndarray) -> None:
+    """Move the inner lips' pairs along the line of sight, which no picture shows, until closed lips touch in depth too.
+
+    The line of sight is taken parallel for the whole face: the camera's axis.
+    """
+    sight = rotation[:, 2]  # the camera's axis in the head frame
+    across = np.array([0.0, -LIP_DEPTH_PER_GAP, 1.0])
+    for upper, lower in _INNER_LIPS:
+        gap = landmarks[:, upper] - landmarks[:, lower]
+        move = 0.5 * ((gap @ across) / np.maximum(sight @ across, 0.3))[:, None] * sight
+        landmarks[:, upper] -= move
+        landmarks[:, lower] += move

@@ -29,8 +29,8 @@ class Truth:
     person: Person
     motion: Motion
     """Camera from head."""
-    shape: Float[np.ndarray, "468 3"]
-    """At rest."""
+    mean_shape: Float[np.ndarray, "468 3"]
+    """Mean over the clip, head frame, cm."""
     sightings: Sightings
     closure: Float[np.ndarray, "frames 2"]
     clean_px: Float[np.ndarray, "frames 468 2"]
@@ -93,11 +93,10 @@ def observe(
         flow[1:] = np.diff(clean[:, list(FLOW_POINTS)], axis=0)
         flow[1:] += flow_noise * unit[1:, None, None] * generator.standard_normal(flow[1:].shape)
         trusted[1:] = True
-    rest = basis.neutral + np.tensordot(identity, basis.identity, 1) + offset
     lids = motion.expression[:, list(basis.blink)] if basis.blink else np.zeros((frames, 2))
     calm = np.ones(frames)
     sightings = Sightings(points, flow, trusted, size_px, np.zeros(frames, bool), calm, calm)
-    return Truth(person, motion, rest, sightings, lids, clean)
+    return Truth(person, motion, shapes.mean(0), sightings, lids, clean)
 
 
 def detector_noise(basis: FaceBasis, generator: np.random.Generator, frames: int) -> Float[np.ndarray, "frames 468 3"]:
