@@ -128,19 +128,7 @@ class PersonFolder:
         return self.root / folder / frame_name(index)
 
     def _picture(self, path: Path, mode: str) -> np.ndarray:
-        from PIL import Image
-
-        height, width = self.manifest.size_px
-        try:
-            with Image.open(path, formats=("PNG",)) as picture:
-                if picture.size != (width, height) or picture.mode != mode:
-                    raise UserError(
-                        f"{path} is {picture.mode} {picture.width}x{picture.height}, expected {mode} {width}x{height}; "
-                        "preprocess the video again"
-                    )
-                return np.array(picture)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise UserError(f"{path} is missing or broken; preprocess the video again") from error
+        return _png(path, mode, self.manifest.size_px)
 
 
 class PersonWriter:
@@ -161,6 +149,10 @@ class PersonWriter:
     def has(self, what: str, index: int) -> bool:
         """Whether this picture of this frame has been put; `what` is one of `PER_FRAME`."""
         return (self.root / what / frame_name(index)).is_file()
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        """A frame that has been put."""
+        return _png(self.root / "frames" / frame_name(index))
 
     def put_frame(self, index: int, image: UInt8[np.ndarray, "height width 3"]) -> None:
         write_image(self.root / "frames" / frame_name(index), image)
@@ -200,6 +192,22 @@ class PersonWriter:
         files = {name: _entry(self.root / name, manifest.frames) for name in sorted(_NAMES)}
         write_manifest(self.root / MANIFEST, replace(manifest, files=files))
         return PersonFolder(self.root)
+
+
+def _png(path: Path, mode: str = "RGB", size_px: tuple[int, int] | None = None) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            height, width = size_px or (picture.height, picture.width)
+            if picture.size != (width, height) or picture.mode != mode:
+                raise UserError(
+                    f"{path} is {picture.mode} {picture.width}x{picture.height}, expected {mode} {width}x{height}; "
+                    "preprocess the video again"
+                )
+            return np.array(picture)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path} is missing or broken; preprocess the video again") from error
 
 
 def frame_name(index: int) -> str:
