@@ -73,9 +73,20 @@ class Report:
         write_whole(path, lambda file: file.write(text.encode()))
 
     def write_html(
-        self, path: Path, charts: Sequence[str], stills: Sequence[Still], worst: Sequence[Still], video: str
+        self,
+        path: Path,
+        charts: Sequence[str],
+        stills: Sequence[Still],
+        worst: Sequence[Still],
+        video: str,
+        filmed: Sequence[str],
     ) -> None:
-        """Write `report.html`: one file without outside resources but the video beside it."""
+        """Write `report.html`: one file without outside resources but the video beside it.
+
+        Args:
+            video: Its name, beside the page.
+            filmed: What it shows, left to right.
+        """
         facts = {
             "method": self.method,
             "run": self.run,
@@ -85,7 +96,6 @@ class Report:
             "device": self.device,
         }
         columns = max((len(still.pictures) for still in stills), default=1)
-        names = ", ".join(row.title for row in self.rows)
         page = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8")).substitute(
             title=f"{escape(self.method)} on {escape(Path(self.data).name)}",
             facts="".join(f"<li>{escape(k)} <b>{escape(v)}</b></li>" for k, v in facts.items()),
@@ -94,7 +104,7 @@ class Report:
                 for mood, text in summary(self.method, self.rows, self.frames / self.fps)
             ),
             video=escape(video),
-            video_words="Left to right: " + escape(" · ".join(next(iter(stills)).pictures) if stills else names) + ".",
+            video_words=f"Left to right: {escape(' · '.join(filmed))}.",
             columns=str(columns),
             table=self._table(),
             charts="".join(charts),
@@ -107,29 +117,37 @@ class Report:
         write_whole(path, lambda file: file.write(page.encode()))
 
     def _table(self) -> str:
-        names = list(dict.fromkeys((s.name, s.region) for row in self.rows for s in row.scores))
+        order = list(TITLES)
+        names = sorted({(s.name, s.region) for row in self.rows for s in row.scores}, key=lambda n: order.index(n[0]))
         lines = []
-        for region in dict.fromkeys(region for _, region in names):
+        for region in dict.fromkeys(s.region for row in self.rows for s in row.scores):
             lines.append(f'<tr class="group"><td colspan="{len(self.rows) + 1}">{escape(region)}</td></tr>')
             lines += [self._line(name, region) for name, r in names if r == region]
-        head = "".join(f"<th>{escape(row.title)}</th>" for row in self.rows)
+        head = "".join(
+            f"<th>{escape(row.name)}{'' if row.name == 'truth' else f'<small>by {row.drive}</small>'}</th>"
+            for row in self.rows
+        )
         return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
     def _line(self, name: str, region: str) -> str:
         scores = [next((s for s in row.scores if (s.name, s.region) == (name, region)), None) for row in self.rows]
-        made = [s.value for s in scores[1:] if s is not None and s.value is not None]
         higher = next(s.higher_is_better for s in scores if s is not None)
-        best = (max(made) if higher else min(made)) if len(made) > 1 and name in _RANKED else None
+        best = {}
+        for drive in ("landmarks", "audio"):
+            pairs = zip(self.rows[1:], scores[1:], strict=True)
+            made = [s.value for row, s in pairs if row.drive == drive and s is not None and s.value is not None]
+            if len(made) > 1 and name in _RANKED:
+                best[drive] = max(made) if higher else min(made)
         cells = []
-        for score in scores:
+        for row, score in zip(self.rows, scores, strict=True):
             if score is None or score.value is None:
                 cells.append(f'<td class="none" title="{escape(score.why) if score else ""}">–</td>')
             else:
-                mark = ' class="best"' if score is not scores[0] and score.value == best else ""
+                mark = ' class="best"' if row is not self.rows[0] and score.value == best.get(row.drive) else ""
                 cells.append(f"<td{mark}>{score.value:.{_DIGITS.get(name, 3)}f}</td>")
         title = TITLES.get(name, name)
         arrow = "" if name not in _RANKED else " ↑" if higher else " ↓"
-        return f"<tr><td>{escape(title)}{arrow} <small>{escape(name)}</small></td>{''.join(cells)}</tr>"
+        return f"<tr><td>{escape(title)}{arrow}<small>{escape(name)}</small></td>{''.join(cells)}</tr>"
 
 
 TITLES = {
@@ -183,7 +201,7 @@ def _strip(still: Still) -> str:
         change = np.clip(0.5 + 2 * (picture - truth), 0, 1)
         caption = still.captions.get(name, "")
         figures.append(
-            f"<figure><figcaption>{escape(name)} <small>{escape(caption)}</small></figcaption>"
+            f"<figure><figcaption>{escape(name)} <small>{escape(caption or 'no error')}</small></figcaption>"
             f"{whole}{enlarged}{_image(_bytes(change), f'{name}, difference')}</figure>"
         )
     return f'<section class="strip"><h3>{escape(still.title)}</h3><div>{"".join(figures)}</div></section>'

@@ -35,7 +35,7 @@ class Row:
         return next((s.value for s in self.scores if (s.name, s.region) == (name, region)), None)
 
 
-@dataclass
+@dataclass(eq=False)
 class Source:
     """One video to judge, made frame by frame."""
 
@@ -44,6 +44,8 @@ class Source:
     colour: str
     picture: Callable[[int], np.ndarray]
     """The whole picture of a frame, float [height, width, 3] in [0, 1]; asked twice, it gives the same."""
+    filmed: bool = False
+    """Whether the comparison film shows it."""
     seconds: float = 0.0
     """Time spent making it."""
     extra: list[Score] = field(default_factory=list)

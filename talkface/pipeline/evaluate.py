@@ -161,7 +161,8 @@ def judge(
         {name: baseline.what for name, baseline in baselines.items()},
     )
     stills, worst = pages.stills(reference, sources, videos)
-    report.write_html(out / "report.html", pages.charts(reference, sources, videos), stills, worst, "comparison.mp4")
+    curves = pages.charts(reference, sources, videos)
+    report.write_html(out / "report.html", curves, stills, worst, "comparison.mp4", _filmed(sources))
     report.write_json(out / "scores.json")
     return report.as_json()
 
@@ -187,13 +188,13 @@ def _sources(
         method.seconds += time.perf_counter() - started
         return composite(colour, opacity, pictures.plate(index))
 
-    method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, track.landmarks[i]))
-    sources = [Source("truth", "landmarks", "truth", pictures.truth), method]
+    method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, track.landmarks[i]), filmed=True)
+    sources = [Source("truth", "landmarks", "truth", pictures.truth, filmed=True), method]
     spoken = subject.audio_landmarks
     if spoken is not None:
-        sources.append(Source(subject.method, "audio", "audio", lambda i: rendered(i, spoken[i])))
+        sources.append(Source(subject.method, "audio", "audio", lambda i: rendered(i, spoken[i]), filmed=True))
     for name, baseline in baselines.items():
-        sources.append(Source(name, "landmarks", name, baseline.frame))
+        sources.append(Source(name, "landmarks", name, baseline.frame, filmed=name == "pca"))
     if spoken is not None:
         regression = baselines["pca"]
         sources.append(Source("pca", "audio", "pca", lambda i: regression.frame(i, spoken[i])))
@@ -210,19 +211,18 @@ def _watch(
     """Make every video side by side, frame by frame, judge it and film the comparison."""
     videos = [VideoScores(reference) for _ in sources]
     detectors = [new_detector() for _ in sources]
-    shown = [k for k, source in enumerate(sources) if source.name in ("truth", subject.method, "pca")]
     own = next(source for source in sources if source.name == subject.method)
     sound = sound_of(subject.speech, reference.indices)
     facts = mark(subject.method, run=Path(subject.run).name)
     with (
-        pages.Film(video, reference, [sources[k].title for k in shown], sound, facts) as film,
+        pages.Film(video, reference, _filmed(sources), sound, facts) as film,
         Progress("evaluating", len(reference.indices)) as progress,
     ):
         for index in reference.indices:
             made = [source.picture(int(index)) for source in sources]
             for scores, picture, detect in zip(videos, made, detectors, strict=True):
                 scores.add(picture, detect)
-            film.write([made[k] for k in shown])
+            film.write([picture for source, picture in zip(sources, made, strict=True) if source.filmed])
             progress.advance()
     made_by_it = len(reference.indices) * sum(source.name == subject.method for source in sources)
     speed = made_by_it / own.seconds if own.seconds > 0 else float("nan")
@@ -230,6 +230,10 @@ def _watch(
         if source.name == subject.method:
             source.extra.append(measured("fps", speed, True, made_by_it, "head", f"{subject.method} on this machine"))
     return videos
+
+
+def _filmed(sources: Sequence[Source]) -> list[str]:
+    return [source.title for source in sources if source.filmed]
 
 
 def _row(source: Source, video: VideoScores, sound: Speech) -> Row:

@@ -22,6 +22,7 @@ class DrawnPerson:
 
     def __init__(self, frames: int = 220, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
+        self._kept: dict[int, np.ndarray] = {}
         time = np.arange(frames)
         self.size_px = SIZE_PX
         self.opening_cm = 1.3 + 1.2 * np.sin(time * 0.53) * np.cos(time * 0.17)
@@ -61,7 +62,9 @@ class DrawnPerson:
         self._grain = ndimage.gaussian_filter(rng.normal(0, 0.3, (*SIZE_PX, 3)), (1.5, 1.5, 0))
 
     def truth(self, index: int) -> np.ndarray:
-        return self.drawn(index, self.opening_cm[index], self.shut[index])
+        if index not in self._kept:
+            self._kept[index] = self.drawn(index, self.opening_cm[index], self.shut[index])
+        return self._kept[index]
 
     def drawn(self, index: int, opening_cm: float, shut: float) -> np.ndarray:
         """The frame with another mouth and other lids."""
@@ -121,11 +124,12 @@ class DrawnPerson:
 
 def detect(frame: np.ndarray) -> np.ndarray | None:
     """Mesh [478, 3] from a drawn frame (uint8): place from the skin's middle, mouth and lids from their colours."""
-    colour = frame.astype(float) / 255
+    enlarged = frame.shape[0] // SIZE_PX[0]
+    colour = frame[enlarged // 2 :: enlarged, enlarged // 2 :: enlarged].astype(float) / 255
     skin = (colour[..., 0] > 0.6) & (colour[..., 2] < 0.75) | (np.abs(colour - _LIPS).sum(-1) < 0.3)
     if skin.sum() < 500:
         return None
-    per_cm = _PX_PER_CM * frame.shape[0] / SIZE_PX[0]
+    per_cm = _PX_PER_CM
     ys, xs = np.nonzero(skin)
     x, y = (xs.min() + xs.max() + 1) / 2, ys.min() + _HALF_HEAD_CM[1] * per_cm
     lips = np.clip(1 - np.abs(colour - _LIPS).sum(-1) / 0.9, 0, 1)
@@ -139,7 +143,7 @@ def detect(frame: np.ndarray) -> np.ndarray | None:
     shape = DrawnPerson._shape(mouth, 1 - min(lid / 1.2, 1.0))
     points[list(LANDMARKS_68)] = shape * (per_cm, -per_cm, per_cm) + (x, y, 0)
     points[10] = (x, y - _HALF_HEAD_CM[1] * per_cm, 0)
-    return points
+    return points * enlarged
 
 
 def _soft(dx_cm: np.ndarray, dy_cm: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from talkface.metrics.lips import opening
 from talkface.pipeline.evaluate import GENERATED, Subject, judge, sound_of
 from talkface.types import Speech
 
-FRAMES = 120
+FRAMES = 104
+"""Just over four seconds, the least that sync is measured on."""
 
 
 def _drawn() -> ModuleType:
@@ -57,7 +58,7 @@ class FrozenPainter(Painter):
 
 @pytest.fixture(scope="module")
 def person():
-    made = drawn.DrawnPerson(440)
+    made = drawn.DrawnPerson(410)
     made.test_indices = np.arange(300, 300 + FRAMES)
     made.train_indices = np.arange(300)
     return made
@@ -146,7 +147,7 @@ def test_the_film_is_as_long_as_the_test_and_has_sound(evaluated) -> None:
 
 
 def test_a_frozen_face_is_named_in_plain_words(person, tmp_path: Path) -> None:
-    scores = run(person, FrozenPainter(person), tmp_path)
+    scores = run(person, FrozenPainter(person), tmp_path, max_frames=40)
     assert value(scores["scores"], "blink_f1", "eyes", "landmarks") == 0.0
     page = (tmp_path / "report.html").read_text()
     assert "hardly follows" in page or "never moves" in page
