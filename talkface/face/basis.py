@@ -18,6 +18,7 @@ from talkface import assets
 from talkface.face.correspondence import correspondence
 from talkface.face.detect import FACE_OVAL
 from talkface.face.model import PARTS, ict
+from talkface.geometry import rotation_from_angles
 
 Source = Literal["auto", "ict", "canonical", "average"]
 
@@ -36,6 +37,11 @@ _TEMPO_SD = {
     "noseSneer": 0.06,
 }  # fmt: skip
 _GRAPH_MODES, _GRAPH_SD_CM = 24, 0.12
+_CANONICAL_TURN = rotation_from_angles(0.0, np.deg2rad(2.738), 0.0)
+_CANONICAL_SHIFT_CM = np.array([0.0, 0.66, 5.60])
+"""The canonical face in the head frame of the ICT model, so that a pose means the same with either."""
+_EYEBALL_BEHIND_CM = np.array([0.0, 0.15, -0.6])
+"""From the middle of the eye corners to the eyeball's centre, as on the ICT model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +149,7 @@ def _of(table: dict[str, float], name: str, otherwise: float) -> float:
 
 
 def _canonical_basis() -> FaceBasis:
-    return _graph_basis("canonical", canonical_face())
+    return _graph_basis("canonical", canonical_face() @ _CANONICAL_TURN.T + _CANONICAL_SHIFT_CM)
 
 
 def _average_basis() -> FaceBasis:
@@ -156,7 +162,7 @@ def _graph_basis(name: str, neutral: np.ndarray) -> FaceBasis:
     smooth = _smooth_fields(mesh_edges())
     identity = np.einsum("ik,xy->ixky", smooth, np.eye(3)).reshape(-1, 468, 3) * _GRAPH_SD_CM
     corners = [[33, 133], [362, 263]]
-    balls = np.stack([neutral[c].mean(0) - (0.0, 0.0, 1.0) for c in corners])
+    balls = np.stack([neutral[c].mean(0) + _EYEBALL_BEHIND_CM for c in corners])
     return FaceBasis(
         name=name,
         neutral=neutral,

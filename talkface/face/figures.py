@@ -5,7 +5,8 @@ The quantities of tracking.md §4 and §8; image errors are fractions of the dis
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,47 +17,66 @@ from talkface.face.correspondence import similarity
 from talkface.face.detect import FACE_OVAL
 from talkface.face.eyes import blink_events, event_f1
 from talkface.face.fit import FLAT, Motion, linearise
-from talkface.face.flow import FLOW_POINTS
+from talkface.face.flow import Flow
 from talkface.face.look import Sightings
 from talkface.face.truth import Truth
 from talkface.geometry import rotation_from_vector, vector_from_rotation
+
+WITNESS_POINTS: tuple[int, ...] = (
+    122, 351, 196, 419, 3, 248, 174, 399, 217, 437, 49, 279, 209, 429, 142, 371, 36, 266, 119, 348, 120, 349,
+    47, 277, 114, 343, 188, 412, 128, 357, 121, 350, 111, 340,
+)  # fmt: skip
+"""Points of nose and cheekbones that the fit's own flow leaves out."""
 
 _INNER_LIPS = ((82, 87), (13, 14), (312, 317))
 _SHUT = 0.8
 
 
-def half_flow(sightings: Sightings, keep: int) -> Sightings:
-    """The same clip with every second flow point hidden from the fit: 0 keeps the even ones, 1 the odd ones."""
-    trusted = sightings.flow_trusted.copy()
-    trusted[:, 1 - keep :: 2] = False
-    return replace(sightings, flow_trusted=trusted)
+@dataclass(frozen=True, eq=False)
+class Witnesses:
+    """Motion of `WITNESS_POINTS` from the frame before, px, and which of it can be trusted."""
+
+    flow_px: Float[np.ndarray, "frames witnesses 2"]
+    trusted: Bool[np.ndarray, "frames witnesses"]
 
 
-def witness_mismatch(
-    fit: ClipFit, sightings: Sightings, witnesses: slice, motion: Motion | None = None
-) -> tuple[float, float]:
-    """Image motion of the fit against flow at points hidden from it: median point error, and rms common shift."""
+def watch(frames: Iterable[np.ndarray], sightings: Sightings) -> Witnesses:
+    """Follow `WITNESS_POINTS` through the frames of a clip that was looked at before."""
+    flow = Flow(WITNESS_POINTS)
+    steps = []
+    for frame, points in zip(frames, sightings.points_px, strict=False):
+        steps.append(flow.step(frame, points.astype(float) if np.isfinite(points).all() else None))
+    return Witnesses(np.stack([s[0] for s in steps]), np.stack([s[1] for s in steps]))
+
+
+def witness_mismatch(fit: ClipFit, witnesses: Witnesses, motion: Motion | None = None) -> tuple[float, float]:
+    """Image motion of the fit against flow that it never saw: median point error, and rms common shift."""
     motion = motion or fit.motion
-    points = linearise(fit.shapes(FLOW_POINTS), motion, fit.person.focal_px).points
-    error = (np.diff(points, axis=0) - sightings.flow_px[1:])[:, witnesses] / fit.unit_px[1:, None, None]
-    seen = _followed(fit, sightings)[:, witnesses]
+    points = linearise(fit.shapes(WITNESS_POINTS), motion, fit.person.focal_px).points
+    error = (np.diff(points, axis=0) - witnesses.flow_px[1:]) / fit.unit_px[1:, None, None]
+    seen = _followed(fit, witnesses)
     common = _over_points(error, seen)
     return float(np.median(np.linalg.norm(error, axis=-1)[seen])), _rms(common[np.isfinite(common).all(1)])
 
 
-def motion_kept(fit: ClipFit, sightings: Sightings, motion: Motion | None = None) -> tuple[float, float]:
-    """Rms second difference of rigid points: of the fit, and as the flow saw it."""
+def motion_kept(fit: ClipFit, witnesses: Witnesses, motion: Motion | None = None) -> tuple[float, float]:
+    """Rms second difference of rigid points' common motion: of the fit, and as the witnesses saw it.
+
+    The mean over the points is compared, because each point's flow has noise of its own.
+    """
     motion = motion or fit.motion
-    points = linearise(fit.shapes(FLOW_POINTS), motion, fit.person.focal_px).points
+    points = linearise(fit.shapes(WITNESS_POINTS), motion, fit.person.focal_px).points
     unit = fit.unit_px[2:, None, None]
-    seen = _followed(fit, sightings)
+    seen = _followed(fit, witnesses)
     both = seen[1:] & seen[:-1]
-    fitted, flowed = np.diff(points, 2, axis=0) / unit, np.diff(sightings.flow_px[1:], axis=0) / unit
-    return _rms(fitted[both]), _rms(flowed[both])
+    fitted = _over_points(np.diff(points, 2, axis=0) / unit, both)
+    flowed = _over_points(np.diff(witnesses.flow_px[1:], axis=0) / unit, both)
+    known = np.isfinite(fitted).all(1)
+    return _rms(fitted[known]), _rms(flowed[known])
 
 
-def _followed(fit: ClipFit, sightings: Sightings) -> Bool[np.ndarray, "frames flow"]:
-    return sightings.flow_trusted[1:] & (fit.trusted[1:] & fit.trusted[:-1] & fit.chained[1:])[:, None]
+def _followed(fit: ClipFit, witnesses: Witnesses) -> Bool[np.ndarray, "frames flow"]:
+    return witnesses.trusted[1:] & (fit.trusted[1:] & fit.trusted[:-1] & fit.chained[1:])[:, None]
 
 
 def _over_points(error: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -19,9 +19,10 @@ _RETURN = 0.02
 
 
 class Flow:
-    """Follows `FLOW_POINTS` from each frame to the next by pyramidal Lucas-Kanade; only one grey frame is kept."""
+    """Follows mesh points from each frame to the next by pyramidal Lucas-Kanade; only one grey frame is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, points: tuple[int, ...] = FLOW_POINTS) -> None:
+        self._index = list(points)
         self.grey: np.ndarray = np.zeros((0, 0), np.uint8)
         """The latest frame."""
         self._points: np.ndarray | None = None
@@ -38,8 +39,8 @@ class Flow:
 
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         here = points_px
-        motion = np.zeros((len(FLOW_POINTS), 2))
-        trusted = np.zeros(len(FLOW_POINTS), bool)
+        motion = np.zeros((len(self._index), 2))
+        trusted = np.zeros(len(self._index), bool)
         before, start = self.grey, self._points
         if start is not None and here is not None and before.shape == grey.shape:
             iod = float(np.linalg.norm(start[468, :2] - start[473, :2]))
@@ -52,8 +53,8 @@ class Flow:
                     flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 )  # fmt: skip
 
-            first = start[list(FLOW_POINTS), :2].astype(np.float32)[:, None]
-            then, ok, _ = follow(before, grey, first, here[list(FLOW_POINTS), :2].astype(np.float32)[:, None])
+            first = start[self._index, :2].astype(np.float32)[:, None]
+            then, ok, _ = follow(before, grey, first, here[self._index, :2].astype(np.float32)[:, None])
             back, ok_back, _ = follow(grey, before, then, first)
             motion = (then - first)[:, 0].astype(float)
             returns = np.linalg.norm((back - first)[:, 0], axis=-1) < _RETURN * iod
