@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 EYE_VALUES = 24
 """x and y of twelve points."""
-NEAR_ONE = 10.0
-"""Lids are about a tenth of the outer eye distance apart; networks like numbers near one."""
+NEAR_ONE = 20.0
+"""Lids lie about a twentieth of the outer eye distance from the eye's middle; networks like numbers near one."""
 NUDGE = 0.02
 """Deviation of the noise on teacher-forced eye points: it teaches the way back before the eyes run free (ours)."""
 SIZE_WEIGHT = 0.5
@@ -126,15 +127,15 @@ class BlinkEmbedding(nn.Module):
     def forward(
         self,
         feature: Float[Tensor, "batch frames 32"],
-        rest: Float[Tensor, "2 6 2"],
+        rest: Float[Tensor, "*batch 2 6 2"],
         true_eyes: Float[Tensor, "batch frames 2 6 2"] | None = None,
         forced: Bool[Tensor, "batch frames"] | None = None,
     ) -> Blinked:
-        """Roll the control module over the frames, starting from the eyes of the mean face.
+        """Roll the control module over the frames, starting from the eyes `rest`.
 
         Args:
             feature: Action-unit features of the frames (`self.feature`).
-            rest: Eye points before the first frame.
+            rest: Eye points before the first frame (of the mean face, or of each stretch's own past).
             true_eyes: The video's eye points; where `forced` they replace the prediction as the next step's input.
         """
         batch, frames = feature.shape[:2]
@@ -166,11 +167,13 @@ def eye_loss(
 
     The movement wanted is the one that leads to the true points of the next frame, so the first term is the distance
     between predicted and true points: under teacher forcing that is the error of the movement itself, and when running
-    free it also asks for the way back. Both sizes count: the mapping network's (of the true points) and the control's.
+    free it also asks for the way back. Both sizes count: the mapping network's (of the true points), by cross-entropy
+    because eyes are open nearly always and an L1 norm would settle for that, and the control's.
     """
     open_size = 1 - closure
     movement = (blinked.eyes - true_eyes).abs().flatten(2).sum(-1)
-    sizes = (mapped_size - open_size).abs() + (blinked.predicted_size - open_size).abs()
+    mapped = functional.binary_cross_entropy(mapped_size, open_size, reduction="none")
+    sizes = mapped + (blinked.predicted_size - open_size).abs()
     return (movement + SIZE_WEIGHT * sizes)[valid].mean()
 
 

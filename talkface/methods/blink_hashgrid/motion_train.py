@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,17 @@ from talkface.audio.mouth import opening
 from talkface.engine.trainer import Stage
 from talkface.errors import UserError
 from talkface.methods.blink_hashgrid.audio_vae import audio_loss, upsample
-from talkface.methods.blink_hashgrid.blink import NUDGE, eye_loss, teacher_share
+from talkface.methods.blink_hashgrid.blink import NUDGE, Blinked, eye_loss, teacher_share
 from talkface.methods.blink_hashgrid.landmark_transformer import continuity_loss, position_loss
 from talkface.methods.blink_hashgrid.motion import AFTER, BEFORE, MotionModel
 
 CONTINUITY_WEIGHT, KL_WEIGHT, AUDIO_WEIGHT, EYE_WEIGHT = 3.0, 0.4, 0.1, 1.0
 """Beside L_p: 3 L_cont + 0.4 KL + 0.1 L_aud + L_eye (the first two after GeneFace; the paper gives none)."""
+EYE_RATE = 4.0
+"""Factor on the learning rate of the eye networks: they are small and see few blinks (ours)."""
 SHORTEST_CLIP_FRAMES = 16
+STRETCH_FRAMES = 25
+"""The eye control is rolled out over stretches of a second, many at once: a blink is shorter, and steps are slow."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def fit_person(model: MotionModel, clips: Sequence[MotionClip]) -> None:
 def draw_batch(
     clips: Sequence[MotionClip], batch: int, frames: int, units: int, generator: torch.Generator
 ) -> MotionBatch:
-    """Windows of equal length at random places; a window is never longer than the shortest clip.
+    """Windows of equal length at random places: no longer than the shortest clip, and a whole number of seconds.
 
     Raises:
         UserError: a clip is too short to learn from.
@@ -78,6 +83,7 @@ def draw_batch(
     frames = min(frames, min(len(clip) for clip in clips))
     if frames < SHORTEST_CLIP_FRAMES:
         raise UserError(f"the shortest clip has {frames} frames; each needs at least {SHORTEST_CLIP_FRAMES}")
+    frames -= frames % STRETCH_FRAMES if frames > STRETCH_FRAMES else 0
     places = torch.tensor([len(clip) - frames + 1 for clip in clips], dtype=torch.float64)
     chosen = torch.multinomial(places, batch, replacement=True, generator=generator)
     cut = []
@@ -116,7 +122,7 @@ def losses(
     audio = model.smoothed(model.codes(windows, batch.inside))
     encoded = model.vae(audio, generator)[1]
     latent = upsample(encoded.latent, audio.shape[1])
-    true = model.space.normalise(batch.landmarks)
+    true = torch.where(batch.valid[..., None, None], model.space.normalise(batch.landmarks), 0.0)
     embedding, eye = _blink(model, batch, true, progress, generator)
     predicted = model.dlt(audio, latent, embedding)
     pairs = batch.valid[:, 1:] & batch.valid[:, :-1]
@@ -152,7 +158,7 @@ def stage(
     return Stage(
         name="motion",
         steps=config.steps,
-        parameters=[{"params": list(model.parameters()), "lr": config.lr}],
+        parameters=_groups(model),
         step=step,
         learning_rate=lambda progress: config.lr_end**progress,
         optimiser="adamw",
@@ -177,6 +183,14 @@ def eye_opening(landmarks: Float[np.ndarray, "frames 68 3"]) -> Float[np.ndarray
     return np.linalg.norm(landmarks[:, [37, 38, 43, 44]] - landmarks[:, [41, 40, 47, 46]], axis=-1).mean(-1)
 
 
+def _groups(model: MotionModel) -> list[dict[str, Any]]:
+    eyes = list(model.blink.parameters()) if model.blink is not None else []
+    own = {id(parameter) for parameter in eyes}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
+    rates = ((rest, model.config.lr), (eyes, EYE_RATE * model.config.lr))
+    return [{"params": parameters, "lr": rate} for parameters, rate in rates if parameters]
+
+
 def _blink(
     model: MotionModel, batch: MotionBatch, true: Tensor, progress: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -187,9 +201,15 @@ def _blink(
     drawn = torch.rand(batch.valid.shape, generator=generator).to(true)
     forced = (drawn < teacher_share(progress)) & batch.valid
     nudged = eyes + NUDGE * torch.randn(eyes.shape, generator=generator).to(eyes)
-    blinked = model.blink(model.blink.feature(batch.units), model.rest(), nudged, forced)
-    mapped = model.blink.mapping(eyes)
-    return blinked.embedding, eye_loss(blinked, mapped, eyes, batch.closure, batch.valid)
+    before = torch.cat([model.rest().expand(len(eyes), 1, -1, -1, -1), nudged[:, :-1]], dim=1)
+    length = min(STRETCH_FRAMES, eyes.shape[1])
+    feature, nudged, forced = (
+        x.reshape(-1, length, *x.shape[2:]) for x in (model.blink.feature(batch.units), nudged, forced)
+    )
+    blinked = model.blink(feature, before[:, ::length].flatten(0, 1), nudged, forced)
+    rolled = (blinked.embedding, blinked.eyes, blinked.size, blinked.predicted_size)
+    blinked = Blinked(*(x.reshape(*batch.valid.shape, *x.shape[2:]) for x in rolled))
+    return blinked.embedding, eye_loss(blinked, model.blink.mapping(eyes), eyes, batch.closure, batch.valid)
 
 
 def _pairs_loss(predicted: Tensor, true: Tensor, pairs: Tensor) -> Tensor:

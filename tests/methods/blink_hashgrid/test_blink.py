@@ -125,13 +125,13 @@ def test_eyes_follow_the_commanded_closure() -> None:
     """Short training on drawn eyes; then a new command, free-running for far longer than any training window."""
     torch.manual_seed(0)
     embedding, generator = BlinkEmbedding(), torch.Generator().manual_seed(0)
-    steps = 150
-    optimiser = torch.optim.AdamW(embedding.parameters(), 5e-3)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.1 ** (1 / steps))
+    steps = 200
+    optimiser = torch.optim.AdamW(embedding.parameters(), 1e-2)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.3 ** (1 / steps))
     closures = commanded(2000, seed=1, batch=1)[0]
     for step in range(steps):
-        starts = torch.randint(0, 1976, (8,), generator=generator)
-        closure = torch.stack([closures[s : s + 24] for s in starts.tolist()])
+        starts = torch.randint(0, 1988, (16,), generator=generator)
+        closure = torch.stack([closures[s : s + 12] for s in starts.tolist()])
         true = eyes_of(closure)
         nudged = true + NUDGE * torch.randn(true.shape, generator=generator)
         forced = torch.rand(closure.shape, generator=generator) < teacher_share(step / steps)
@@ -143,7 +143,7 @@ def test_eyes_follow_the_commanded_closure() -> None:
         optimiser.step()
         schedule.step()
     with torch.inference_mode():
-        closure = commanded(1000, seed=2, batch=1)
+        closure = commanded(500, seed=2, batch=1)
         blinked = embedding(embedding.feature(closure[..., None]), OPEN_EYES)
         height = (blinked.eyes[..., 1].amax(-1) - blinked.eyes[..., 1].amin(-1)).mean(-1)[0]
         read = 1 - blinked.size[0]
