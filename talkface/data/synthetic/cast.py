@@ -39,7 +39,7 @@ def look_of(generator: np.random.Generator) -> Look:
     style = str(generator.choice(_STYLES))
     made_up = style == "bob" or generator.random() < 0.25
     rosy = generator.uniform(0.8, 1.15)
-    lips = skin * np.array([0.98, 0.60, 0.62]) if not made_up else skin * np.array([0.95, 0.48, 0.52]) + (0.03, 0, 0)
+    lips = skin * np.array([0.98, 0.60, 0.62]) if not made_up else skin * np.array([0.85, 0.48, 0.50]) + (0.03, 0, 0)
     return Look(
         skin=skin,
         hair=hair,

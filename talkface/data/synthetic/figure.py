@@ -113,15 +113,15 @@ class Figure:
 
         self.mouth_vertices = np.unique(model.triangles[np.isin(tissue, (GUMS, TEETH, MOUTH))])
         for kind, colour, wet in (
-            (GUMS, (0.40, 0.13, 0.12), 0.25),
+            (GUMS, (0.30, 0.085, 0.08), 0.12),
             (TEETH, (0.70, 0.65, 0.55), 0.35),
-            (MOUTH, (0.11, 0.025, 0.022), 0.05),
+            (MOUTH, (0.07, 0.016, 0.014), 0.02),
             (SOCKET, (0.30, 0.12, 0.10), 0.10),
         ):
             inside = np.setdiff1d(model.triangles[tissue == kind], np.flatnonzero(on_skin))
             tint[inside], gloss[inside, 1] = colour, wet
-        teeth_front = model.neutral[self.mouth_vertices, 2].max() if len(self.mouth_vertices) else 0.0
-        deep = (1 - (teeth_front - model.neutral[self.mouth_vertices, 2]) / 4.5).clip(0.06, 1) ** 1.4
+        teeth_front = model.neutral[model.triangles[tissue == TEETH], 2].max()
+        deep = (1 - (teeth_front - model.neutral[self.mouth_vertices, 2]) / 3.6).clip(0.05, 1) ** 1.8
         inner = ~on_skin[self.mouth_vertices]
         tint[self.mouth_vertices[inner]] *= deep[inner, None]
 
@@ -199,7 +199,7 @@ class Figure:
             part *= (0.42 + 0.58 * ((below_lid - 0.02) / 0.5).clip(0, 1) - 0.25 * side)[:, None].clip(0.2, 1)
         opening = np.linalg.norm(marks[[61, 62, 63]] - marks[[67, 66, 65]], axis=1).mean()
         inner = self.mouth_vertices
-        tint[inner] *= np.float32(0.35 + 0.65 * min(1.0, opening / 0.9))
+        tint[inner] *= np.float32(0.5 + 0.5 * min(1.0, opening / 0.9))
         return tint
 
 

@@ -173,7 +173,7 @@ def _lips(
     upper = np.concatenate([_curve(spots[48:51], 16), _curve(spots[50:53], 12), _curve(spots[52:55], 16)])
     lower = _curve(np.concatenate([spots[54:60], spots[48:49]]), 40)
     mask = _drawn([("fill", np.concatenate([upper, lower]), 0)], 1.6)
-    creases = 1 + 0.09 * _noise(generator, (9, 1.0))
+    creases = 1 + 0.05 * _noise(generator, (9, 1.0))
     texture = _blend(texture, look.lips * creases[..., None], 0.92 * mask)
     seam = _curve(np.concatenate([spots[60:65]]), 30)
     seam_low = _curve(spots[[60, 67, 66, 65, 64]], 30)

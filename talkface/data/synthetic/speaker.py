@@ -9,9 +9,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from talkface import assets
 from talkface.data.synthetic.anatomy import Anatomy, ict_anatomy
 from talkface.data.synthetic.articulation import emotion_weights, mouth_track, mouth_weights
 from talkface.data.synthetic.backdrop import backdrop
+from talkface.data.synthetic.builtin import builtin_anatomy
 from talkface.data.synthetic.cast import identity_of, look_of
 from talkface.data.synthetic.figure import HEAD, TORSO, Figure, Placement
 from talkface.data.synthetic.light import LightTable, light_table, studio, to_srgb
@@ -270,7 +272,9 @@ class SyntheticSpeaker:
 
 @lru_cache(maxsize=2)
 def _anatomy(head: str) -> Anatomy:
-    return ict_anatomy()
+    if head == "ict" or (head == "auto" and assets.find("ict") is not None):
+        return ict_anatomy()
+    return builtin_anatomy()
 
 
 __all__ = ["TORSO", "Picture", "SpeakerConfig", "SyntheticSpeaker"]
