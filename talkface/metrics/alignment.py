@@ -25,7 +25,7 @@ class Alignment:
     def __init__(self, pictures: Pictures) -> None:
         self._camera, self._pose = pictures.camera, pictures.track.pose
         self._shape = pictures.track.landmarks[pictures.train_indices][:, RIGID].mean(0)
-        self.canvas = np.mean([self._projected(i) for i in pictures.train_indices], axis=0)
+        self.canvas = np.mean([self._projected(i) for i in pictures.train_indices.tolist()], axis=0)
 
     def frame_from_canvas(self, index: int) -> Float[np.ndarray, "2 3"]:
         """Canvas px to the px of a frame, from its head pose."""
@@ -48,7 +48,7 @@ class Condition:
         _, _, rows = np.linalg.svd(points - self._mean_points, full_matrices=False)
         self._components = rows[:mouth_components]
         self._mean_rotation = _mean_rotation(track.pose.rotation[train])
-        raw = np.array([self._raw(i) for i in train])
+        raw = np.array([self._raw(i) for i in train.tolist()])
         self._mean, spread = raw.mean(0), raw.std(0)
         self._scale = np.where(spread > 1e-9, spread, 1.0)
         self.mouth = slice(0, len(self._components))

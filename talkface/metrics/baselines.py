@@ -50,7 +50,7 @@ class Still:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         condition = Condition(pictures.track, pictures.train_indices)
-        vectors = np.array([condition.vector(i) for i in pictures.train_indices])
+        vectors = np.array([condition.vector(i) for i in pictures.train_indices.tolist()])
         ordinary = np.argmin(np.linalg.norm(vectors, axis=1))
         self.source_frame = int(pictures.train_indices[ordinary])
         self._still = pictures.truth(self.source_frame)
@@ -71,7 +71,7 @@ class Nearest:
         self._pictures = pictures
         self._alignment = Alignment(pictures)
         self._condition = Condition(pictures.track, pictures.train_indices)
-        self._vectors = np.array([self._condition.vector(i) for i in pictures.train_indices])
+        self._vectors = np.array([self._condition.vector(i) for i in pictures.train_indices.tolist()])
         self._grid = pixel_centres(pictures.size_px)
 
     def source_frame(
@@ -116,7 +116,7 @@ class PictureRegression:
         canvases = self._on_canvas(train, values)
         self._mean = canvases.mean(0, dtype=np.float64).astype(np.float32)
         left, size = _principal(canvases, self._mean)
-        features = np.array([self._features(self._condition.vector(i)) for i in train])
+        features = np.array([self._features(self._condition.vector(i)) for i in train.tolist()])
         self._weights = _best_ridge(features, left * size)
         self._components = _project(canvases, self._mean, left / size)
 
@@ -140,7 +140,7 @@ class PictureRegression:
     def _canvas_box(self) -> tuple[np.ndarray, tuple[int, int]]:
         """The part of the canvas that any head covers (seen on up to 64 frames), with a small margin."""
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
-        train = self._pictures.train_indices
+        train = self._pictures.train_indices.tolist()
         for index in train[:: max(1, len(train) // 64)]:
             inside = self._pictures.head(index) > 0.5
             if inside.any():
@@ -154,7 +154,7 @@ class PictureRegression:
     def _on_canvas(self, train: np.ndarray, values: int) -> UInt8[np.ndarray, "frames values"]:
         grid = (pixel_centres(self._canvas_px) + self._corner).reshape(-1, 2)
         canvases = np.empty((len(train), values), np.uint8)
-        for row, index in zip(canvases, train, strict=True):
+        for row, index in zip(canvases, train.tolist(), strict=True):
             colours = sample(self._pictures.truth(index), apply(self._alignment.frame_from_canvas(index), grid))
             row[:] = np.rint(colours * 255).reshape(-1)
         return canvases

@@ -36,7 +36,7 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
-    def x(frame: float) -> float:
+    def x(frame: float | int) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * frame / max(frames - 1, 1)
 
     def y(value: float) -> float:
@@ -50,7 +50,7 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for second in _ticks(0, (frames - 1) / fps):
+    for second in _ticks(0.0, (frames - 1) / fps):
         parts.append(f'<text x="{x(second * fps):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{second:g} s</text>')
     for line in lines:
         parts.append(f'<path class="curve {line.colour}" d="{_path(line.values, x, y)}"/>')

@@ -49,7 +49,7 @@ class Reference:
     def __init__(self, pictures: Pictures, indices: Int[np.ndarray, " frames"], detect: Detect) -> None:
         self.pictures, self.indices, self.fps = pictures, indices, pictures.track.fps
         self.positions = indices - indices[0]
-        self.points = np.array([detected(detect, pictures.truth(i)) for i in indices])
+        self.points = np.array([detected(detect, pictures.truth(i)) for i in indices.tolist()])
         height = np.linalg.norm(self.points[:, _FOREHEAD, :2] - self.points[:, _CHIN, :2], axis=-1)
         self.scale_256 = (
             256 / (_FACE_HEIGHTS_IN_BOX * float(np.nanmedian(height))) if np.isfinite(height).any() else 1.0
@@ -82,7 +82,7 @@ class VideoScores:
 
     def add(self, picture: Float[np.ndarray, "height width 3"], detect: Detect) -> None:
         """Judge the next frame."""
-        reference, index = self._reference, self._reference.indices[len(self._points)]
+        reference, index = self._reference, int(self._reference.indices[len(self._points)])
         truth = reference.pictures.truth(index)
         head = reference.pictures.head(index) > 0.5
         mouth = mouth_mask(reference.pictures.landmarks_px(index), reference.pictures.size_px)

@@ -218,8 +218,8 @@ def _watch(
         pages.Film(video, reference, _filmed(sources), sound, facts) as film,
         Progress("evaluating", len(reference.indices)) as progress,
     ):
-        for index in reference.indices:
-            made = [source.picture(int(index)) for source in sources]
+        for index in reference.indices.tolist():
+            made = [source.picture(index) for source in sources]
             for scores, picture, detect in zip(videos, made, detectors, strict=True):
                 scores.add(picture, detect)
             film.write([picture for source, picture in zip(sources, made, strict=True) if source.filmed])
@@ -246,7 +246,7 @@ def _generated(
 ) -> list[Score]:
     """PSNR and SSIM of the whole picture with the method's own torso and background."""
     psnr, ssim = Psnr(), Ssim()
-    for index, picture in zip(indices, whole(indices), strict=True):
+    for index, picture in zip(indices.tolist(), whole(indices), strict=True):
         psnr.add(picture, pictures.truth(index))
         ssim.add(picture, pictures.truth(index))
     values = {"psnr": psnr.mean, "psnr_pooled": psnr.pooled, "ssim": ssim.mean}

@@ -16,7 +16,7 @@ BASELINES = (Still, Nearest, PictureRegression)
 
 def region_scores(person, baseline) -> tuple[float, float]:
     head, mouth = Psnr(), Psnr()
-    for index in person.test_indices:
+    for index in person.test_indices.tolist():
         picture, truth = baseline.frame(index), person.truth(index)
         head.add(picture, truth, person.head(index) > 0.5)
         mouth.add(picture, truth, mouth_mask(person.landmarks_px(index), person.size_px))
@@ -29,7 +29,7 @@ def fitted(person) -> dict[str, object]:
 
 
 def test_outside_the_head_every_baseline_is_exactly_the_true_frame(person, fitted) -> None:
-    for index in person.test_indices[::5]:
+    for index in person.test_indices[::5].tolist():
         outside = person.head(index) == 0
         assert outside.any()
         for name, baseline in fitted.items():
@@ -108,7 +108,7 @@ def test_sampling_agrees_with_scipy() -> None:
 
 def test_alignment_follows_the_head(person) -> None:
     alignment = Alignment(person)
-    for index in person.test_indices[::7]:
+    for index in person.test_indices[::7].tolist():
         nose = person.landmarks_px(index)[30]
         other = person.landmarks_px(0)[30]
         on_canvas = apply(inverse(alignment.frame_from_canvas(index)), nose)
@@ -117,7 +117,7 @@ def test_alignment_follows_the_head(person) -> None:
 
 def test_condition_is_whitened_over_training(person) -> None:
     condition = Condition(person.track, person.train_indices)
-    vectors = np.array([condition.vector(i) for i in person.train_indices])
+    vectors = np.array([condition.vector(i) for i in person.train_indices.tolist()])
     np.testing.assert_allclose(vectors.mean(0), 0, atol=1e-6)
     spread = vectors.std(0)
     assert (np.isclose(spread, 1) | np.isclose(spread, 0)).all()
