@@ -72,21 +72,29 @@ def foreground(
 
     Equal to the frame where the matte is 1. Along the edge the old background is taken out, regularised by the nearby
     colour of the person: ``F = S + m (I - m S - (1 - m) B)`` with S the matte-weighted mean around the pixel (blur
-    fusion, Forte 2021, with the plate in place of an estimated background).
+    fusion, Forte 2021, with the plate in place of an estimated background). Where the matte is 0, S alone.
     """
     import cv2
 
-    colour = frame.astype(np.float32)
-    alpha = matte[..., None].astype(np.float32)
-    radius = max(2, round(_RADIUS_AT_512_PX * min(frame.shape[:2]) / 512))
+    height, width = matte.shape
+    half = ((width + 1) // 2, (height + 1) // 2)
+    colour = cv2.resize(frame, half, interpolation=cv2.INTER_AREA).astype(np.float32)
+    behind = cv2.resize(background, half, interpolation=cv2.INTER_AREA).astype(np.float32)
+    alpha = cv2.resize(matte, half, interpolation=cv2.INTER_AREA)[..., None]
+    weight = np.maximum(alpha, 1e-4) ** 2
+    radius = max(2, round(_RADIUS_AT_512_PX * min(matte.shape) / 1024))
     near = colour
     for size in (6 * radius, radius):
         window = (2 * size + 1, 2 * size + 1)
-        solid = np.maximum(alpha, 1e-4) ** 2
-        local = cv2.blur(near * solid, window) / np.maximum(cv2.blur(solid[..., 0], window), 1e-6)[..., None]
-        near = local + alpha * (colour - alpha * local - (1.0 - alpha) * background)
-        near = np.clip(near, 0.0, 255.0)
-    return np.where(alpha > 0.999, frame, np.round(near).astype(np.uint8))
+        local = cv2.blur(near * weight, window) / np.maximum(cv2.blur(weight, window), 1e-8)[..., None]
+        near = np.clip(local + alpha * (colour - alpha * local - (1.0 - alpha) * behind), 0.0, 255.0)
+    smooth = np.clip(cv2.resize(local, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 255.0)
+    own = np.where(matte[..., None] > 0.999, frame, smooth.astype(np.uint8))
+    edge = np.nonzero((matte > 0.0) & (matte <= 0.999))
+    part = matte[edge][:, None]
+    unmixed = smooth[edge] + part * (frame[edge] - part * smooth[edge] - (1.0 - part) * background[edge])
+    own[edge] = np.clip(np.round(unmixed), 0.0, 255.0)
+    return own
 
 
 __all__ = ["Matter", "foreground", "guided_filter"]

@@ -104,6 +104,8 @@ class ClipRegions:
         head = np.maximum(outline, above)
         if self.long_hair:
             head = np.maximum(head, self._hanging_hair(lab, soft, head, height, side))
+        neck = cv2.morphologyEx(_bytes(neck), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) / 255.0
+        head = np.maximum(head, _strands((soft > 0.5) & (head < 0.5)) * _step(height - _HAIR_DOWN_TO) * (neck < 0.5))
         head, neck = (cv2.GaussianBlur(cv2.medianBlur(_bytes(m), 5), (5, 5), 0) for m in (head, neck))
         size = (frame.shape[1], frame.shape[0])
         head, neck = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) > 127 for m in (head, neck))
@@ -244,6 +246,19 @@ def _notch(soft: np.ndarray, height: np.ndarray, outward: np.ndarray) -> float:
     area = np.bincount(row[inside], soft[inside] > 0.5, len(steps))
     width = area / np.maximum(np.bincount(row[inside], minlength=len(steps)), 1) * 1.1
     return float(steps[np.argmax(width <= width.min() + 0.03)])
+
+
+def _strands(body: np.ndarray) -> np.ndarray:
+    """Parts of neck and torso too thin or too far from the solid body to be one: the outer rim of ears and hair."""
+    import cv2
+
+    solid = cv2.morphologyEx(_bytes(body), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    count, parts, figures, _ = cv2.connectedComponentsWithStats(solid)
+    if count < 2:
+        return body.astype(np.float32)
+    areas = figures[1:, cv2.CC_STAT_AREA]
+    large = np.isin(parts, 1 + np.flatnonzero(areas > 0.1 * areas.max()))
+    return (body & (_grown(_bytes(large), 4) == 0)).astype(np.float32)
 
 
 def _step(height: np.ndarray) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -126,9 +128,17 @@ class TorsoModel:
         """
         try:
             with np.load(path, allow_pickle=False) as data:
-                return cls(**{f.name: data[f.name] for f in fields(cls)})
-        except (OSError, KeyError, ValueError) as error:
+                arrays = {f.name: data[f.name] for f in fields(cls)}
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is not a torso model: {error}") from error
+        keys, key_of_frame = len(arrays["plates"]), arrays["key_of_frame"]
+        frames = key_of_frame.shape
+        shapes = (arrays["motion"].shape[:2], arrays["rotation"].shape, arrays["translation"].shape)
+        if shapes != ((*frames, 2), (*frames, 3, 3), (*frames, 3)) or not (
+            0 <= key_of_frame.min() <= key_of_frame.max() < keys
+        ):
+            raise UserError(f"{path} is not a torso model: its arrays do not fit together")
+        return cls(**arrays)
 
     def _bend(self, pixels: np.ndarray, rotation: np.ndarray, translation: np.ndarray, frame: int) -> np.ndarray:
         """From pixels of the wanted picture to the frame's own: the head's motion, fading towards the chest."""

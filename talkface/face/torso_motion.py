@@ -16,12 +16,13 @@ from talkface.progress import track_progress
 from talkface.types import Track
 
 _WORK_PX = 256
-_CELLS = 32
+_CELLS = 48
 """Cells of the motion grid along the longer side of the picture."""
-_STEADY_FRAMES = 1.0
+_STEADY_FRAMES = 0.6
 _REACH_CM = (3.0, 9.0)
 
 
+@runtime_checkable
 class _Manifest(Protocol):
     clips: Any
 
@@ -64,7 +65,7 @@ def gather(folder: TorsoSource) -> dict[str, np.ndarray]:
     if len(train) == 0:
         raise UserError("no valid training frame to take the torso from; record a clip with the face in view")
     clips = [(int(start), int(stop)) for start, stop in folder.manifest.clips]
-    keys = [_middle(track, inside) for a, b in clips if len(inside := train[(train >= a) & (train < b)])]
+    keys = [_key(folder, inside) for a, b in clips if len(inside := train[(train >= a) & (train < b)])]
     height, width = track.camera.size_px
     cell = max(height, width) / _CELLS
     cells = (max(2, round(height / cell)), max(2, round(width / cell)))
@@ -104,7 +105,7 @@ class _Flow:
         cv2.setNumThreads(1)
         self._scale = min(1.0, _WORK_PX / min(size_px))
         self._size = (round(size_px[1] * self._scale), round(size_px[0] * self._scale))
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def view(self, frame: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Small grey picture and where neck or torso is surely seen."""
@@ -113,8 +114,8 @@ class _Flow:
         grey = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), self._size, interpolation=cv2.INTER_AREA)
         small = cv2.resize(labels, self._size, interpolation=cv2.INTER_NEAREST)
         body = ((small == NECK) | (small == TORSO)).astype(np.uint8)
-        near_head = cv2.dilate((small == HEAD).astype(np.uint8), np.ones((9, 9), np.uint8))
-        return grey, (cv2.erode(body, np.ones((5, 5), np.uint8)) > 0) & (near_head == 0)
+        near_head = cv2.dilate((small == HEAD).astype(np.uint8), np.ones((5, 5), np.uint8))
+        return grey, (cv2.erode(body, np.ones((3, 3), np.uint8)) > 0) & (near_head == 0)
 
     def between(
         self, here: tuple[np.ndarray, np.ndarray], there: tuple[np.ndarray, np.ndarray], cells: tuple[int, int]
@@ -130,15 +131,17 @@ class _Flow:
         weight = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         total = cv2.resize(np.where(known[..., None], flow, 0), size, interpolation=cv2.INTER_AREA)
         mean = total / np.maximum(weight, 1e-6)[..., None]
-        return fill(mean, weight > 0.3).transpose(2, 0, 1) / self._scale
+        return fill(mean, weight > 0.1).transpose(2, 0, 1) / self._scale
 
 
-def _middle(track: Track, indices: np.ndarray) -> int:
-    """The frame whose head pose is nearest to all others: its neck is bent least on the way to any of them."""
+def _key(folder: TorsoSource, indices: np.ndarray) -> int:
+    """Among the frames with a middling head pose, whose neck is bent little on the way to others, the barest neck."""
+    pose = folder.track.pose
     some = indices[np.linspace(0, len(indices) - 1, min(len(indices), 64)).astype(int)]
-    turn = np.degrees(angle_between(track.pose.rotation[some][:, None], track.pose.rotation[some][None]))
-    shift = np.linalg.norm(track.pose.translation[some][:, None] - track.pose.translation[some][None], axis=-1)
-    return int(some[np.argmin((turn + 5 * shift).sum(1))])
+    turn = np.degrees(angle_between(pose.rotation[some][:, None], pose.rotation[some][None]))
+    shift = np.linalg.norm(pose.translation[some][:, None] - pose.translation[some][None], axis=-1)
+    middling = some[np.argsort((turn + 5 * shift).sum(1))[: max(1, len(some) // 4)]]
+    return int(max(middling, key=lambda index: int(np.sum(folder.labels(int(index)) == NECK))))
 
 
 def _nearest(track: Track, keys: list[int], index: int) -> int:

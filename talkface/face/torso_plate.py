@@ -10,6 +10,8 @@ from talkface.face.matte import foreground
 from talkface.face.regions import BACKGROUND, HEAD, NECK, TORSO, around
 
 _RIM_AT_512_PX = 2
+_SHARPNESS = 10.0
+"""How steeply the hidden outline falls where the continued alpha passes one half."""
 
 
 def torso_plate(
@@ -26,23 +28,42 @@ def torso_plate(
     depends on its frame alone and changes as smoothly as that does. Source: ours, in place of copying columns upward
     (shared specification of NeRF methods, section 0.1), which leaves streaks and jumps between frames.
     """
-    import cv2
-
-    scale = min(labels.shape) / 512
-    head, body = around(labels == HEAD), around((labels == NECK) | (labels == TORSO))
-    heads_side = (head > body) & ((labels == BACKGROUND) | (labels == HEAD)) & (matte > 0.01)
-    rim = 2 * max(1, round(_RIM_AT_512_PX * scale)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rim, rim))
-    hidden = cv2.dilate((heads_side | (labels == HEAD)).astype(np.uint8), disc) > 0
+    hidden = _head_side(labels, matte)
     if not hidden.any():
         return np.dstack([foreground(frame, matte, background), np.round(matte * 255).astype(np.uint8)])
-    alpha = _continued(matte[..., None], ~hidden)[..., 0]
-    sharp = np.clip((alpha - 0.5) * 4 * scale + 0.5, 0.0, 1.0)
-    alpha = np.where(hidden, sharp, matte)
-    own = foreground(frame, np.where(hidden, 0.0, matte), background)
+    alpha = np.where(hidden, 0.0, matte).astype(np.float32)
+    own = foreground(frame, alpha, background)
+    inside = (slice(*_span(np.any(hidden, 1))), slice(*_span(np.any(hidden, 0))))
     solid = ~hidden & (matte > 0.6)
-    colours = np.where(~hidden[..., None] & (matte > 0.02)[..., None], own, _continued(own, solid))
-    return np.dstack([np.round(colours).astype(np.uint8), np.round(alpha * 255).astype(np.uint8)])
+    continued = _continued(alpha[inside][..., None], ~hidden[inside])[..., 0]
+    sharp = np.clip((continued - 0.5) * _SHARPNESS + 0.5, 0.0, 1.0)
+    alpha[inside] = np.where(hidden[inside], sharp, alpha[inside])
+    visible = (~hidden & (matte > 0.02))[inside][..., None]
+    own[inside] = np.where(visible, own[inside], np.round(_continued(own[inside], solid[inside])))
+    return np.dstack([own, np.round(alpha * 255).astype(np.uint8)])
+
+
+def _head_side(labels: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """The head with a rim, and those pixels of the soft fringe that lie nearer to it than to neck or torso."""
+    import cv2
+
+    height, width = labels.shape
+    scale = min(1.0, 256 / min(height, width))
+    size = (round(width * scale), round(height * scale))
+    small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    nearer = around(small == HEAD) > around((small == NECK) | (small == TORSO))
+    nearest = cv2.resize(nearer.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    side = (labels == HEAD) | (nearest & (labels == BACKGROUND) & (matte > 0.01))
+    rim = 2 * max(1, round(_RIM_AT_512_PX * min(height, width) / 512)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rim, rim))
+    return cv2.dilate(side.astype(np.uint8), disc) > 0
+
+
+def _span(occupied: np.ndarray) -> tuple[int, int]:
+    """First and last position with a margin that shows what borders on it."""
+    where = np.flatnonzero(occupied)
+    margin = max(8, len(occupied) // 12)
+    return max(0, int(where[0]) - margin), min(len(occupied), int(where[-1]) + margin + 1)
 
 
 def _continued(values: np.ndarray, known: np.ndarray) -> np.ndarray:
