@@ -127,7 +127,8 @@ def rotation_jitter(rotation: Float[np.ndarray, "frames 3 3"]) -> float:
 def pose_errors(fit: ClipFit, truth: Truth) -> dict[str, float]:
     """Against known truth: rotation in degrees and position in mm (rms, bias removed), shape in mm, closure, blinks.
 
-    Depth is compared after the focal error is taken out, for the two cannot be told apart; xy is per coordinate.
+    Depth is compared after the focal error is taken out, and shape after its size, for a single camera tells neither;
+    xy is per coordinate.
     """
     error = fit.motion.rotation @ np.swapaxes(truth.motion.rotation, 1, 2)
     u, _, vt = np.linalg.svd(error.mean(0))
@@ -138,19 +139,26 @@ def pose_errors(fit: ClipFit, truth: Truth) -> dict[str, float]:
     rest = fit.basis.neutral + np.tensordot(fit.person.identity, fit.basis.identity, 1) + fit.person.offset
     # Expressions measured from the clip leave the resting face undefined; compare the mean shapes of the clip.
     rest = rest + np.tensordot(fit.motion.expression.mean(0), fit.basis.expression, 1)
-    _, turn, move = similarity(rest, truth.mean_shape, with_scale=False)
+    jitter, true_jitter = (np.rad2deg(rotation_jitter(m.rotation)) for m in (fit.motion, truth.motion))
     found, known = fit.closure.mean(1), truth.closure.mean(1)
     return {
         "rotation_deg": float(np.rad2deg(_rms(vector_from_rotation(error)))),
         "rotation_unbiased_deg": float(np.rad2deg(_rms(vector_from_rotation(unbiased)))),
-        "jitter_ratio": rotation_jitter(fit.motion.rotation) / rotation_jitter(truth.motion.rotation),
+        "jitter_deg": float(jitter),
+        "true_jitter_deg": float(true_jitter),
         "xy_mm": 10 * _rms(shift[:, :2]) / np.sqrt(2),
         "z_mm": 10 * float(shift[:, 2].std()),
-        "shape_mm": 10 * float(np.linalg.norm(rest @ turn.T + move - truth.mean_shape, axis=1).mean()),
+        "shape_mm": _shape_error_mm(rest, truth.mean_shape),
+        "mean_face_mm": _shape_error_mm(fit.basis.neutral, truth.mean_shape),
         "focal": abs(focal - 1),
         "closure_rmse": float(np.sqrt(np.mean((fit.closure - truth.closure) ** 2))),
         "blink_f1": event_f1(blink_events(known), blink_events(found)),
     }
+
+
+def _shape_error_mm(found: np.ndarray, known: np.ndarray) -> float:
+    scale, turn, move = similarity(found, known)
+    return 10 * float(np.linalg.norm(scale * found @ turn.T + move - known, axis=1).mean())
 
 
 def pose_error_at(fit: ClipFit, reference: ClipFit, frames: np.ndarray) -> Float[np.ndarray, " picked"]:
