@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from talkface.audio.corpus import Scale, Targets, cut
+from talkface.audio.corpus import Part, Scale, Targets, cut
 from talkface.audio.features import ROWS_PER_FRAME, Normalisation, fit_rows, normalisation_of, per_frame, windows
 from talkface.audio.lipnet import Learning, LipNet, predict_values, train_lipnet
 from talkface.audio.mouth import MouthSpace, Talk
@@ -27,6 +27,7 @@ CONTEXT = 5
 """Frames before and after that the ridge sees."""
 SHARES = (0.4, 0.4, 0.2)
 """Of net from scratch, fine-tuned net and ridge."""
+PRETRAINING = Learning(steps=700)
 FINE_TUNING = Learning(steps=100, rate=1e-3)
 MATCH_FROM_S = 5.0
 """Speech shorter than this takes its gain from the training folds."""
@@ -122,13 +123,21 @@ class LipPredictor:
 
     def standard_values(self, mel: Float[np.ndarray, "rows bands"], frames: int) -> Float[np.ndarray, "frames values"]:
         """The averaged prediction in standardised mouth values, variance not matched; `mel` is normalised."""
+        return sum(
+            (share * values for share, values in zip(self._shares(), self.members(mel, frames).values(), strict=True)),
+            np.zeros((frames, len(self.gain)), np.float32),
+        ).astype(np.float32)
+
+    def members(
+        self, mel: Float[np.ndarray, "rows bands"], frames: int
+    ) -> dict[str, Float[np.ndarray, "frames values"]]:
+        """What each predictor says, by name: `ridge`, `scratch`, and `tuned` where there is a fine-tuned net."""
+        said = {"ridge": self.ridge(_context(mel, frames)), "scratch": predict_values(self.scratch, mel, frames)}
+        return said | ({"tuned": predict_values(self.tuned, mel, frames)} if self.tuned else {})
+
+    def _shares(self) -> tuple[float, ...]:
         scratch, tuned, ridge = SHARES
-        if not self.tuned:
-            scratch, tuned = scratch + tuned, 0.0
-        values = ridge * self.ridge(_context(mel, frames)) + scratch * predict_values(self.scratch, mel, frames)
-        if tuned:
-            values = values + tuned * predict_values(self.tuned, mel, frames)
-        return values.astype(np.float32)
+        return (ridge, scratch, tuned) if self.tuned else (ridge, scratch + tuned)
 
     def matched(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames values"]:
         """Standardised values with the person's own variance, about their mean, within the training percentiles."""
@@ -192,6 +201,18 @@ class LipPredictor:
             )
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise UserError(f"{path} is not a complete lip predictor ({error}); train it again") from None
+
+
+def pretrain(people: Sequence[Sequence[Part]], seed: int = 0, learning: Learning = PRETRAINING) -> LipNet:
+    """A net of many people, each on their own scale of voice and mouth (about 20 s of CPU).
+
+    It is made to be fine-tuned: on a new person it needs at least that person's mean and deviation.
+    """
+    talks = []
+    for parts in people:
+        scale = Scale.of(parts)
+        talks += [scale.talk(part) for part in parts]
+    return train_lipnet(talks, learning, seed)
 
 
 def _context(mel: np.ndarray, frames: int) -> np.ndarray:
