@@ -34,7 +34,7 @@ from talkface.metrics.sync import sync_scores
 from talkface.metrics.video import Detect, Reference, VideoScores, measured
 from talkface.pipeline.render import torch_device
 from talkface.progress import Progress
-from talkface.types import FPS, SOURCE_CAMERA, SPEECH_HZ, Conditions, Score, Speech
+from talkface.types import FPS, SOURCE_CAMERA, SPEECH_HZ, Conditions, Drive, Pose, Score, Speech, Track
 
 GENERATED = "frame, generated torso"
 """Region of the scores whose torso and background are the method's own."""
@@ -49,17 +49,30 @@ class HeadRenderer(Protocol):
     """The part of the stored frame they show; None for all of it."""
 
     def head(
-        self,
-        index: int,
-        landmarks: Float[np.ndarray, "68 3"],
-        closure: float,
-        pose: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]],
+        self, drives: Sequence[Drive], closure: float, pose: Pose
     ) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
         """The head alone: colour in [0, 1], not multiplied by opacity, and opacity.
 
-        `landmarks` are pose-free, cm; `closure` 0 open to 1 shut; `pose` is rotation and translation, world from head.
+        `drives` are those of the frames t - 2 to t + 2; `closure` is 0 open to 1 shut; `pose` holds the one frame.
         """
         ...
+
+
+class OnClip:
+    """A trained renderer as a `HeadRenderer`: its head in the square of the source frames that it was trained on."""
+
+    def __init__(self, renderer: Any, drives: Sequence[Drive], pose: Pose) -> None:
+        self._renderer = renderer
+        square = renderer.square
+        self.crop: Crop | None = (square.left, square.top, square.left + square.side, square.top + square.side)
+        self.size_px: tuple[int, int] = self.head(_around(drives, 0), 0.0, pose[:1])[1].shape
+
+    def head(
+        self, drives: Sequence[Drive], closure: float, pose: Pose
+    ) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
+        """See `HeadRenderer.head`; the renderer's own colour is premultiplied."""
+        view = self._renderer.head(list(drives), closure, pose, SOURCE_CAMERA)
+        return view.colour / np.maximum(view.opacity, 1e-4)[..., None], view.opacity
 
 
 @dataclass(frozen=True)
@@ -71,8 +84,8 @@ class Subject:
     data: str
     device: str
     speech: Speech
-    audio_landmarks: Float[np.ndarray, "frames 68 3"] | None
-    """Pose-free landmarks of every frame of the clip from speech alone; None leaves those rows out."""
+    drives: Sequence[Drive]
+    """What speech alone asks of every frame of the clip."""
 
 
 def evaluate(
@@ -100,18 +113,20 @@ def evaluate(
     folder = PersonFolder(data if data is not None else Path(opened.config["data"]["folder"]))
     chosen = torch_device(device)
     renderer = method.load(opened).to(chosen)
-    pictures = FolderPictures(folder, renderer.size_px, renderer.crop)
-    by_audio = _audio_landmarks(renderer, folder)
-    subject = Subject(method.name, str(run), str(folder.root), chosen, folder.speech, by_audio)
+    whole_clip = _conditions(folder, np.arange(len(folder.track)))
+    drives = list(renderer.drives(iter([folder.speech.waveform]), whole_clip))
+    heads = OnClip(renderer, drives, folder.track.pose)
+    pictures = FolderPictures(folder, heads.size_px, heads.crop)
+    subject = Subject(method.name, str(run), str(folder.root), chosen, folder.speech, drives)
     with ExitStack() as open_detectors:
         return judge(
             pictures,
-            renderer,
+            heads,
             subject,
             out,
             new_detector=lambda: open_detectors.enter_context(Detector()).detect,
             max_frames=max_frames,
-            whole=lambda indices: _whole(renderer, folder, pictures, indices),
+            whole=lambda indices: _whole(renderer, folder, pictures, drives, indices),
         )
 
 
@@ -180,25 +195,36 @@ def _sources(
     """The truth, the method's rows, the baselines' rows."""
     track = pictures.track
     closure = np.nan_to_num(track.closure.mean(1))
+    spoken, told = subject.drives, with_landmarks(subject.drives, track)
 
-    def rendered(index: int, landmarks: np.ndarray) -> np.ndarray:
-        pose = (track.pose.rotation[index], track.pose.translation[index])
+    def rendered(index: int, drives: Sequence[Drive]) -> np.ndarray:
         started = time.perf_counter()
-        colour, opacity = renderer.head(index, landmarks, float(closure[index]), pose)
+        colour, opacity = renderer.head(_around(drives, index), float(closure[index]), track.pose[index : index + 1])
         method.seconds += time.perf_counter() - started
         return composite(colour, opacity, pictures.plate(index))
 
-    method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, track.landmarks[i]), filmed=True)
-    sources = [Source("truth", "landmarks", "truth", pictures.truth, filmed=True), method]
-    spoken = subject.audio_landmarks
-    if spoken is not None:
-        sources.append(Source(subject.method, "audio", "audio", lambda i: rendered(i, spoken[i]), filmed=True))
+    method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, told), filmed=True)
+    by_audio = Source(subject.method, "audio", "audio", lambda i: rendered(i, spoken), filmed=True)
+    sources = [Source("truth", "landmarks", "truth", pictures.truth, filmed=True), method, by_audio]
     for name, baseline in baselines.items():
         sources.append(Source(name, "landmarks", name, baseline.frame, filmed=name == "pca"))
-    if spoken is not None:
-        regression = baselines["pca"]
-        sources.append(Source("pca", "audio", "pca", lambda i: regression.frame(i, spoken[i])))
-    return sources
+    regression = baselines["pca"]
+    by_audio_too = Source("pca", "audio", "pca", lambda i: regression.frame(i, spoken[i].landmarks.astype(np.float64)))
+    return [*sources, by_audio_too]
+
+
+def with_landmarks(drives: Sequence[Drive], track: Track) -> list[Drive]:
+    """The same with the tracked landmarks; a frame without a face takes those of the nearest frame that has one."""
+    known = np.flatnonzero(np.isfinite(track.landmarks).all((1, 2)))
+    frames = np.arange(len(track))
+    after = known[np.searchsorted(known, frames).clip(0, len(known) - 1)]
+    before = known[(np.searchsorted(known, frames, "right") - 1).clip(0)]
+    nearest = np.where(np.abs(after - frames) < np.abs(frames - before), after, before)
+    return [Drive(track.landmarks[i], drive.code) for i, drive in zip(nearest, drives, strict=True)]
+
+
+def _around(drives: Sequence[Drive], index: int) -> list[Drive]:
+    return [drives[min(max(index + k, 0), len(drives) - 1)] for k in range(-2, 3)]
 
 
 def _watch(
@@ -260,18 +286,13 @@ def _conditions(folder: PersonFolder, indices: np.ndarray) -> Conditions:
     return Conditions(track.pose[indices], closure, cameras, np.asarray(indices))
 
 
-def _audio_landmarks(renderer: Any, folder: PersonFolder) -> np.ndarray:
-    """Landmarks of the whole clip from its own sound, as the renderer predicts them for any sound."""
-    frames = np.arange(len(folder.track))
-    predicted = renderer.landmarks(iter([folder.speech.waveform]), _conditions(folder, frames))
-    return np.array(list(predicted))
-
-
-def _whole(renderer: Any, folder: PersonFolder, pictures: FolderPictures, indices: np.ndarray) -> Iterator[np.ndarray]:
+def _whole(
+    renderer: Any, folder: PersonFolder, pictures: FolderPictures, drives: Sequence[Drive], indices: np.ndarray
+) -> Iterator[np.ndarray]:
     """The person with the method's own torso over the clean background, at the evaluation size."""
-    landmarks = iter(folder.track.landmarks[indices])
+    told = with_landmarks(drives, folder.track)
     background = folder.background.astype(np.float32) / 255
-    for frame in renderer.frames(landmarks, _conditions(folder, indices)):
+    for frame in renderer.frames((told[i] for i in indices), _conditions(folder, indices)):
         picture = composite(frame.colour, frame.opacity, background)
         yield pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
 

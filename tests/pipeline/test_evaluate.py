@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,8 @@ import pytest
 
 from talkface.errors import UserError
 from talkface.metrics.lips import opening
-from talkface.pipeline.evaluate import GENERATED, Subject, judge, sound_of
-from talkface.types import Speech
+from talkface.pipeline.evaluate import GENERATED, Subject, judge, sound_of, with_landmarks
+from talkface.types import Drive, Speech
 
 FRAMES = 48
 
@@ -41,18 +42,28 @@ class Painter:
     def __init__(self, person, noise: float = 0.01) -> None:
         self.person, self.noise = person, noise
 
-    def head(self, index, landmarks, closure, pose):
-        np.testing.assert_array_equal(pose[1], self.person.track.pose.translation[index])
-        picture = self.person.drawn(index, float(opening(landmarks[None])[0]), closure)
+    def head(self, drives, closure, pose):
+        index = int(np.argmin(np.linalg.norm(self.person.track.pose.translation - pose.translation[0], axis=1)))
+        assert self.person.shut[index] == closure
+        landmarks = self.told(drives)
+        picture = self.person.drawn(index, float(opening(landmarks[None])[0]), closure * self.blinks)
         grain = np.random.default_rng(index).normal(0, self.noise, picture.shape)
         return (picture + grain).clip(0, 1).astype(np.float32), self.person.head(index)
+
+    blinks = 1.0
+
+    def told(self, drives) -> np.ndarray:
+        assert len(drives) == 5
+        return drives[2].landmarks
 
 
 class FrozenPainter(Painter):
     """Ignores what it is told."""
 
-    def head(self, index, landmarks, closure, pose):
-        return super().head(index, self.person.track.landmarks[0], 0.0, pose)
+    blinks = 0.0
+
+    def told(self, drives) -> np.ndarray:
+        return self.person.track.landmarks[0]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +75,7 @@ def person():
 
 
 def run(person, renderer, out: Path, **options):
-    late = np.concatenate([person.track.landmarks[:2], person.track.landmarks[:-2]])
+    late = [Drive(person.track.landmarks[max(i - 2, 0)], np.zeros(0)) for i in range(len(person.track))]
     subject = Subject("painter", "runs/one", "data/drawn", "cpu", person.speech, late)
     return judge(person, renderer, subject, out, new_detector=lambda: drawn.detect, **options)
 
@@ -171,3 +182,13 @@ def test_sound_leaves_out_what_the_picture_leaves_out() -> None:
     part = sound_of(speech, np.array([2, 3, 7, 9]))
     np.testing.assert_array_equal(part.waveform, np.repeat([0.2, 0.3, 0.7, 0.9], 640))
     assert len(sound_of(Speech(speech.waveform[:-100]), np.array([9])).waveform) == 640
+
+
+def test_frames_without_a_face_borrow_the_nearest_landmarks(person) -> None:
+    landmarks = person.track.landmarks.copy()
+    landmarks[[0, 10, 11, 12, -1]] = np.nan
+    drives = [Drive(landmarks[0], np.full(3, float(i))) for i in range(len(landmarks))]
+    told = with_landmarks(drives, replace(person.track, landmarks=landmarks))
+    for index, source in ((0, 1), (5, 5), (10, 9), (12, 13), (len(landmarks) - 1, len(landmarks) - 2)):
+        np.testing.assert_array_equal(told[index].landmarks, landmarks[source])
+        assert told[index].code[0] == index
