@@ -10,6 +10,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -42,11 +43,11 @@ _HARD, _SOFT, _ROUNDS, _EXPRESSION_SD = 6.0, 3.0, 12, 0.3
 class Correspondence:
     """Mesh point k lies at ``sum_c weights[k, c] * vertex[corners[k, c]]``."""
 
-    corners: Int[np.ndarray, "468 3"]
-    weights: Float[np.ndarray, "468 3"]
+    corners: Int[np.ndarray, "points 3"]
+    weights: Float[np.ndarray, "points 3"]
 
-    def gather(self, values: Float[np.ndarray, "... vertices 3"]) -> Float[np.ndarray, "... 468 3"]:
-        """Values of the model's vertices at the 468 points."""
+    def gather(self, values: Float[np.ndarray, "... vertices 3"]) -> Float[np.ndarray, "... points 3"]:
+        """Values of the model's vertices at the mesh points."""
         return np.einsum("...kcx,kc->...kx", values[..., self.corners, :], self.weights)
 
 
@@ -65,7 +66,7 @@ def correspondence(model: FaceModel, canonical: Float[np.ndarray, "468 3"]) -> C
     try:
         with np.load(path, allow_pickle=False) as data:
             return Correspondence(data["corners"], data["weights"])
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, BadZipFile):
         found = find_correspondence(model, canonical)
     try:
         folder.mkdir(parents=True, exist_ok=True)

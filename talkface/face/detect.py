@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -89,7 +88,7 @@ class Detector:
         self._mesh.close()
         self._counter.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Detector:
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -39,7 +40,7 @@ class FaceModel:
     expression: Float[np.ndarray, "expression vertices 3"]
     """Weights lie in [0, 1]."""
     expression_names: tuple[str, ...]
-    landmarks68: Int[np.ndarray, 68]
+    landmarks68: Int[np.ndarray, "68"]
     """Vertex of each iBUG landmark."""
 
     def shape(
@@ -83,5 +84,5 @@ def _read(path: Path) -> FaceModel:
                 expression_names=tuple(str(n) for n in data["expression_names"]),
                 landmarks68=data["landmarks68"].astype(np.int64),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"{path} is not a packed ICT face model: {error}") from error

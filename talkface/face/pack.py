@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -31,7 +32,7 @@ def pack_ict(folder: Path, out: Path) -> None:
         raise UserError(f"{folder} is not ICT's FaceXModel folder: vertex_indices.json: {error}") from error
     neutral, arrays = _read_mesh(folder / _NEUTRAL)
     identities = [f"identity{i:03d}" for i in range(100)]
-    packed = {"neutral": neutral, "landmarks68": np.array(landmarks, np.int32), **arrays}
+    packed: dict[str, Any] = {"neutral": neutral, "landmarks68": np.array(landmarks, np.int32), **arrays}
     for kind, names in (("identity", identities), ("expression", expressions)):
         delta = np.empty((len(names), *neutral.shape), np.int16)
         scale = np.empty(len(names), np.float32)

@@ -43,7 +43,7 @@ def draw_motion(basis: FaceBasis, generator: np.random.Generator, frames: int, f
     angles = spread * _wander(generator, frames, 3, 45.0) + 0.04 * spread * _wander(generator, frames, 3, 5.0)
     rotation = FLAT @ rotation_from_angles(*angles.T)
     depth = focal_px * 5.3 * IRIS_DISTANCE_CM / width  # irises 97 px apart in 512, as in a close-up
-    place = _wander(generator, frames, 3, 60.0) * (1.2, 0.7, 1.0) + _wander(generator, frames, 3, 6.0) * 0.02
+    place = _wander(generator, frames, 3, 60.0) * (1.2, 0.7, 1.0) + _wander(generator, frames, 3, 6.0) * 0.1
     translation = place + np.array([0.0, 0.0, depth])
     expression = np.clip(0.12 * _wander(generator, frames, len(basis.names), 8.0) - 0.05, 0, 1)
     for index, name in enumerate(basis.names):
