@@ -20,6 +20,8 @@ _WORK_PX = 256
 _HAIR_ABOVE = 0.45
 """Person above this share of the face's height (chin 0, hairline 1) is always head: hair, hat, ears."""
 _NOTCH_DOWN_TO = -0.1
+_LONG_HAIR_ABOVE = 0.05
+"""With long hair whatever is beside the jaw is taken for hair, also where it lies in the shade."""
 _HAIR_DOWN_TO = -0.35
 """Long hair below this rests on the shoulders and moves with them."""
 _RING_COVERED = 0.25
@@ -143,6 +145,8 @@ class ClipRegions:
         beside_jaw = np.concatenate(ring)
         covered = len(beside_jaw) > _RING_COVERED * ring_area
         self.long_hair = bool(covered and np.mean(self._is_hair(beside_jaw)) > _RING_VOTE)
+        if self.long_hair:
+            self.notch = (min(right, _LONG_HAIR_ABOVE), min(left, _LONG_HAIR_ABOVE))
 
     def _is_hair(self, lab: np.ndarray) -> np.ndarray:
         assert self._hair is not None and self._skin is not None

@@ -29,7 +29,19 @@ def test_old_background_leaves_no_halo():
     naive = np.abs(alpha * frame + (1 - alpha) * new - truth)[edge].mean()
     assert cured < 2.0
     assert cured < naive / 5
-    assert np.array_equal(own[matte > 0.999], frame[matte > 0.999])
+    inside = cv2.erode(matte, np.ones((7, 7), np.uint8)) > 0.999
+    assert np.array_equal(own[inside], frame[inside])
+
+
+def test_smeared_colour_under_a_full_matte_is_cured():
+    """The smear reaches 2 px into the full matte of a picture of 512 px."""
+    matte = _disc(512, radius=150.0, soft=1.0)
+    old, hair = np.full((512, 512, 3), (20, 90, 230), np.uint8), np.full((512, 512, 3), (60, 40, 30), np.uint8)
+    smeared = _disc(512, radius=149.0, soft=2.0)[..., None]
+    frame = np.round(smeared * hair + (1 - smeared) * old).astype(np.uint8)
+    solid = matte > 0.999
+    own = foreground(frame, matte, old)
+    assert np.abs(own.astype(float) - hair)[solid].max() < 0.5 * np.abs(frame.astype(float) - hair)[solid].max()
 
 
 def test_guided_filter_pulls_a_displaced_mask_to_the_picture_edge():
