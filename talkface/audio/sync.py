@@ -18,6 +18,9 @@ REACH_FRAMES = 15
 LEAST_S = 4.0
 SURE_R = 0.45
 """From this correlation on, with at least 8 s of speech, the lag can be trusted (measured; docs of the data)."""
+IN_STEP_FRAMES = (-1, 2)
+"""Lips lead the sound: clips known to be in step read 0 to +2, mostly +1."""
+_TYPICAL_FRAMES = 1
 _BANDS = 20
 _CONTEXT = 2
 
@@ -29,7 +32,7 @@ class SyncResult:
     r: float
     """Correlation between the true and the predicted opening at the best lag."""
     lag_frames: int
-    """Best lag in 25 fps frames; positive: the sound is late. Natural speech reads 0 or +1."""
+    """Best lag in 25 fps frames; positive: the sound is late. Natural speech reads 0 to +2."""
     curve: Float[np.ndarray, " lags"]
     """Mean correlation of opening, its change and the width at lags -15 ... +15."""
     seconds: float
@@ -42,8 +45,13 @@ class SyncResult:
 
     @property
     def in_step(self) -> bool:
-        """Whether the lag is within one frame of zero."""
-        return abs(self.lag_frames) <= 1
+        """Whether the lag is one that natural speech shows."""
+        return IN_STEP_FRAMES[0] <= self.lag_frames <= IN_STEP_FRAMES[1]
+
+    @property
+    def correction_frames(self) -> int:
+        """By how many frames the sound must come earlier; 0 where it is in step or the lag cannot be trusted."""
+        return 0 if self.in_step or not self.sure else self.lag_frames - _TYPICAL_FRAMES
 
 
 def measure(
