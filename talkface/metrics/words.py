@@ -8,6 +8,7 @@ from talkface.metrics.rows import Row
 
 _FROZEN_MOUTH_R = 0.5
 """Below this correlation with the true landmarks the field ignores its condition (field-quality.md §4)."""
+_TIE_DB = 0.1
 _SHORT_S = 10.0
 """`mouth_r` of a shorter stretch varies by 0.1 and more between parts of one clip (lip-sync.md)."""
 
@@ -36,6 +37,8 @@ def _against(row: Row, baselines: Sequence[Row], region: str) -> tuple[str, str]
     if own is None or not others:
         return None
     best, name = max(others)
+    if abs(own - best) < _TIE_DB:
+        return "", f"The {region} is as near the truth as the baseline {name} ({own:.1f} dB)."
     if own > best:
         text = f"The {region} is {own - best:.1f} dB nearer the truth than the best baseline"
         return "good", f"{text} ({own:.1f} dB against {best:.1f} dB of {name})."
