@@ -167,10 +167,9 @@ def _measure_expressions(
         still = Motion(first.rotation, first.translation, np.zeros((len(first), len(basis.names))))
         person, _ = fit_person(basis, seen[chosen], still[chosen], unit_px[chosen], focal_px, True)
         motion = fit_frames(basis, person, seen[some], still[some], unit_px[some])
-        none = np.zeros((len(some), 2))
-        part = ClipFit(
-            basis, person, motion, seen[some], unit_px[some], none, none, seen.seen[some], seen.seen[some], ()
-        )
+        closure, error = seen.closure[some], np.zeros((len(some), 468))
+        all_seen = seen.seen[some]
+        part = ClipFit(basis, person, motion, seen[some], unit_px[some], closure, error, all_seen, all_seen, ())
         moved = part.lift(range(468)) + np.tensordot(motion.expression, basis.expression, 1)
         flat = (moved - moved.mean(0)).reshape(len(some), -1) * weight
         _, spread, modes = np.linalg.svd(flat, full_matrices=False)

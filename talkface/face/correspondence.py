@@ -66,7 +66,7 @@ def correspondence(model: FaceModel, canonical: Float[np.ndarray, "468 3"]) -> C
     try:
         with np.load(path, allow_pickle=False) as data:
             return Correspondence(data["corners"], data["weights"])
-    except (OSError, KeyError, ValueError, BadZipFile):
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
         found = find_correspondence(model, canonical)
     try:
         folder.mkdir(parents=True, exist_ok=True)

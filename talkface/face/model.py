@@ -84,5 +84,5 @@ def _read(path: Path) -> FaceModel:
                 expression_names=tuple(str(n) for n in data["expression_names"]),
                 landmarks68=data["landmarks68"].astype(np.int64),
             )
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"{path} is not a packed ICT face model: {error}") from error

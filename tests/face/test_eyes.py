@@ -84,8 +84,8 @@ def test_gaze_is_held_through_a_blink() -> None:
 
 def test_openface_headers_begin_with_spaces(tmp_path) -> None:
     table = tmp_path / "of.csv"
-    table.write_text("frame, face_id, timestamp, confidence, success, AU01_r, AU45_r\n"
-                     "1, 0, 0.000, 0.98, 1, 0.10, 0.00\n2, 0, 0.040, 0.98, 1, 0.10, 2.50\n3, 0, 0.080, 0.2, 0, 0, 5\n")  # fmt: skip
+    rows = ["1, 0, 0.000, 0.98, 1, 0.10, 0.00", "2, 0, 0.040, 0.98, 1, 0.10, 2.50", "3, 0, 0.080, 0.2, 0, 0, 5"]
+    table.write_text("\n".join(["frame, face_id, timestamp, confidence, success, AU01_r, AU45_r", *rows]) + "\n")
     times, closure = read_openface(table)
     np.testing.assert_allclose(times, [0, 0.04, 0.08])
     np.testing.assert_allclose(closure, [0, 0.5, np.nan])

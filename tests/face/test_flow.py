@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-cv2 = pytest.importorskip("cv2")
-
 from talkface.face.basis import face_basis
 from talkface.face.flow import FLOW_POINTS, Flow
 from talkface.face.look import find_blurred, find_cuts
+
+cv2 = pytest.importorskip("cv2")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_a_known_shift_is_measured(scene) -> None:
     flow = Flow()
     _, first = flow.step(texture, points)
     assert not first.any(), "there is nothing before the first frame"
-    motion, trusted = flow.step(moved, points + (2, -2, 0))
+    motion, trusted = flow.step(moved, points + np.array([2, -2, 0]))
     assert trusted.mean() > 0.9
     np.testing.assert_allclose(motion[trusted], np.broadcast_to((2.25, -1.5), (trusted.sum(), 2)), atol=0.1)
 
