@@ -146,7 +146,7 @@ class ClipRegions:
         covered = len(beside_jaw) > _RING_COVERED * ring_area
         self.long_hair = bool(covered and np.mean(self._is_hair(beside_jaw)) > _RING_VOTE)
         if self.long_hair:
-            self.notch = (min(right, _LONG_HAIR_ABOVE), min(left, _LONG_HAIR_ABOVE))
+            self.notch = (min(self.notch[0], _LONG_HAIR_ABOVE), min(self.notch[1], _LONG_HAIR_ABOVE))
 
     def _is_hair(self, lab: np.ndarray) -> np.ndarray:
         assert self._hair is not None and self._skin is not None
