@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_help())
         return 0
     if arguments[0] == "--version":
-        from talkface import __version__
+        from importlib.metadata import version
 
-        print(f"talkface {__version__}")
+        print(f"talkface {version('talkface')}")
         return 0
     name, rest = arguments[0], arguments[1:]
     try:
@@ -304,7 +304,7 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         data: Path | None = None
         """The processed folder, if it moved since training."""
         max_frames: int | None = None
-        """Score at most so many frames, evenly spaced."""
+        """Score only the first so many test frames."""
 
     options = _options(Evaluate, "evaluate", arguments)
     from talkface.pipeline.evaluate import evaluate

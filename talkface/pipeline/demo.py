@@ -7,7 +7,6 @@ repeated, so an interrupted demo goes on where it stopped.
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,10 @@ def _can_track() -> bool:
     return importlib.util.find_spec("mediapipe") is not None
 
 
-def _main_scores(report: dict[str, Any]) -> dict[str, Any]:
-    rows = json.loads(json.dumps(report))["scores"]
-    wanted = {("psnr", "head"), ("mouth_r", "mouth"), ("blink_f1", "eyes")}
-    return {f"{r['name']} ({r['region']})": r["value"] for r in rows if (r["name"], r["region"]) in wanted}
+def _main_scores(report: dict[str, Any]) -> dict[str, float | None]:
+    wanted = {("psnr", "head", "landmarks"), ("mouth_r", "mouth", "audio"), ("blink_f1", "eyes", "landmarks")}
+    return {
+        f"{row['name']} ({row['region']}, by {row['drive']})": row["value"]
+        for row in report["scores"]
+        if (row["name"], row["region"], row["drive"]) in wanted
+    }
