@@ -23,9 +23,9 @@ class MotionConfig:
     action_units: Literal["blink", "upper_face"] = "blink"
     """AU45 alone, or AU 1, 2, 4, 5, 6, 7 and 45 of an OpenFace table."""
     lips: Literal["dlt", "predictors", "average"] = "average"
-    """Whose mouth is used: the transformer's, the lip predictors', or their mean (ours: it scores best)."""
-    dlt_weight: float = 0.3
-    """Share of the transformer in `average`."""
+    """Whose mouth is used: the transformer's, the lip predictors', or their mean (ours)."""
+    dlt_weight: float = 0.2
+    """Share of the transformer in `average` (ours; alone it is behind the predictors, together they tie or gain)."""
     match_variance: bool = True
     """Bring the predicted mouth to the person's own amplitude (ours; regression towards the mean mumbles)."""
     width: int = 128
@@ -60,13 +60,13 @@ class MotionConfig:
 
 
 def motion_preset(preset: Preset) -> MotionConfig:
-    """Settings by size: `full` is the paper's, `small` is minutes on a processor, `test` is seconds."""
+    """Settings by size: `full` is the paper's, `small` is a minute or two on a processor, `test` is seconds."""
     if preset == "test":
         return MotionConfig(
             width=32, layers=1, heads=2, steps=20, batch=2, window_frames=24, inference_window_frames=48
         )
     if preset == "small":
-        return MotionConfig(steps=400, lr=1e-3)
+        return MotionConfig(width=64, layers=2, batch=4, steps=400, lr=2e-3)
     if preset == "medium":
         return MotionConfig(steps=4000)
     return MotionConfig()
