@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 
 from talkface.errors import UserError
 from talkface.face.basis import FaceBasis
+from talkface.face.detect import IRISES
 from talkface.face.eyes import lid_closure, lid_opening
 from talkface.face.fit import (
-    IRIS_DISTANCE_CM,
     Motion,
     Observations,
     Person,
@@ -102,7 +102,9 @@ def fit_clip(
     first_focal = focal_px or 2.0 * max(height, width)
     fixed_focal = focal_px is not None or not basis.focal_is_seen
     first, scale = start(basis, seen, first_focal)
-    unit_px = scale * IRIS_DISTANCE_CM
+    apart = np.linalg.norm(points_px[:, IRISES[0], :2] - points_px[:, IRISES[1], :2], axis=-1)
+    frontal = np.linalg.norm(first.rotation[:, :2, 0], axis=-1) * scale
+    unit_px = scale * float(np.median((apart / frontal)[usable]))
     mouth = np.linalg.norm(points_px[:, 13, :2] - points_px[:, 14, :2], axis=-1) / unit_px
     features = np.nan_to_num(np.stack([closure.mean(1), mouth / 0.1], -1))
     chosen = choose_varied(first, scale, features, usable)

@@ -17,9 +17,6 @@ from jaxtyping import Bool, Float
 from talkface.face.basis import FaceBasis
 from talkface.geometry import rotation_from_vector, vector_from_rotation
 
-IRIS_DISTANCE_CM = 6.3
-"""Between the iris centres of an average adult: the unit of image noise, which must not change when the head turns."""
-
 _RHO = 0.08
 _BOUND_SD = 0.03
 _BLINK_SD = 0.05

@@ -13,13 +13,14 @@ from jaxtyping import Float
 
 from talkface.face.basis import EYES, LIPS, FaceBasis
 from talkface.face.detect import FACE_OVAL
-from talkface.face.fit import FLAT, IRIS_DISTANCE_CM, Motion, Person, linearise
+from talkface.face.fit import FLAT, Motion, Person, linearise
 from talkface.face.flow import FLOW_POINTS
 from talkface.face.look import Sightings
 from talkface.geometry import rotation_from_angles
 
 NOISE_MODES, NOISE_IN_MODES, NOISE_KEPT = 20, 0.92, 0.7
 _MISMATCH_CM = 0.06
+_IRIS_DISTANCE_CM = 6.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ def draw_motion(basis: FaceBasis, generator: np.random.Generator, frames: int, f
     spread = np.deg2rad([7.0, 4.0, 3.0])
     angles = spread * _wander(generator, frames, 3, 45.0) + 0.04 * spread * _wander(generator, frames, 3, 5.0)
     rotation = FLAT @ rotation_from_angles(*angles.T)
-    depth = focal_px * 5.3 * IRIS_DISTANCE_CM / width  # irises 97 px apart in 512, as in a close-up
+    depth = focal_px * 5.3 * _IRIS_DISTANCE_CM / width  # irises 97 px apart in 512, as in a close-up
     place = _wander(generator, frames, 3, 60.0) * (1.2, 0.7, 1.0) + _wander(generator, frames, 3, 6.0) * 0.1
     translation = place + np.array([0.0, 0.0, depth])
     expression = np.clip(0.12 * _wander(generator, frames, len(basis.names), 8.0) - 0.05, 0, 1)
@@ -77,9 +78,9 @@ def observe(
     person = Person(focal_px, identity, offset)
     shapes = basis.shapes(identity, offset, motion.expression)
     clean = linearise(shapes, motion, focal_px).points
-    unit = focal_px / motion.translation[:, 2] * IRIS_DISTANCE_CM
+    unit = focal_px / motion.translation[:, 2] * _IRIS_DISTANCE_CM
     placed = shapes @ np.swapaxes(motion.rotation, 1, 2)
-    depth = placed[..., 2] * (unit / IRIS_DISTANCE_CM)[:, None]
+    depth = placed[..., 2] * (unit / _IRIS_DISTANCE_CM)[:, None]
     error = detector_noise(basis, generator, frames) * unit[:, None, None] * noise
     centre = np.array([size_px[1] / 2, size_px[0] / 2])
     points = np.empty((frames, 478, 3))

@@ -136,7 +136,7 @@ def test_the_first_pose_is_near(basis, truth) -> None:
     motion, scale = start(basis, observations(truth), 1000.0)
     assert np.rad2deg(angle_between(motion.rotation, truth.motion.rotation)).mean() < 4
     ratio = scale * truth.motion.translation[:, 2] / 1000.0
-    assert ratio.mean() == pytest.approx(1.0, abs=0.15) and ratio.std() < 0.02, "the person's own size is not known yet"
+    assert ratio.std() < 0.02, "the person's own size is not known yet, but it does not change"
 
 
 def test_noise_is_as_measured(basis) -> None:
