@@ -58,10 +58,10 @@ def fit_track(
         UserError: there is no face in any frame.
     """
     fit = fit_clip(sightings, basis or face_basis(), fps, focal_px, clips)
-    return _as_track(fit, sightings, fps)
+    return as_track(fit, sightings, fps)
 
 
-def _as_track(fit: ClipFit, sightings: Sightings, fps: float) -> Track:
+def as_track(fit: ClipFit, sightings: Sightings, fps: float) -> Track:
     """Into the house's conventions: world from head, NaN where there was no face."""
     height, width = sightings.size_px
     centre = (width / 2, height / 2)

@@ -33,7 +33,7 @@ from talkface.face.figures import (
 )
 from talkface.face.fit import Motion
 from talkface.face.look import Sightings, look
-from talkface.face.track import fit_track
+from talkface.face.track import as_track
 from talkface.face.truth import draw_motion, observe
 from talkface.io.video import read_frames
 from talkface.progress import track_progress
@@ -161,8 +161,8 @@ def _clip_figures(name: str, path: Path, seen: Sightings, fit: ClipFit, targets:
     yield Figure(f"{name}: reprojection of lips %", 100 * lips)
     plain, _ = lip_gap_agreement(fit, seen)
     yield Figure(f"{name}: lip gap of the model's shape, r", plain, 0.96 if targets else None)
-    landmarks = fit_track(seen, basis=fit.basis).landmarks if targets else None
-    if landmarks is not None:
+    if targets:
+        landmarks = as_track(fit, seen, FPS).landmarks
         gap = np.mean([np.linalg.norm(landmarks[:, a] - landmarks[:, b], axis=-1) for a, b in _LIPS_68], 0)
         raw = np.mean([np.linalg.norm(seen.points_px[:, a, :2] - seen.points_px[:, b, :2], axis=-1)
                        for a, b in _LIPS_478], 0) / fit.unit_px  # fmt: skip
