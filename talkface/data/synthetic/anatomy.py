@@ -66,6 +66,12 @@ def ict_anatomy() -> Anatomy:
     squeeze = 1 + (squeeze - 1) * blend
     neutral[:, 0] *= squeeze
     neutral[:, 2] = (neutral[:, 2] + 0.5) * squeeze - 0.5
+    # Its lower teeth stand so high that they fill a speaking mouth; real ones hide behind the lower lip.
+    inside = np.unique(new[whole.triangles[np.isin(tissue, (GUMS, TEETH))]])
+    jaw = whole.expression[whole.expression_names.index("jawOpen"), used[inside], 1] < -0.5
+    neutral[inside[jaw], 1] -= 0.45
+    neutral[inside[jaw], 2] -= 0.25
+    neutral[inside[~jaw], 1] -= 0.12
     model = FaceModel(
         name="ict",
         neutral=neutral,

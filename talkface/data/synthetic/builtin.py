@@ -1,6 +1,6 @@
 """The built-in head, for those without the ICT model: skin with slits for eyes and mouth, ears, teeth, gums, tongue.
 
-The skin is one grid (angle x height). Along two rows it is cut between the corners of the eyes and of the mouth: the two
+The skin is a grid (angle x height). Along two rows it is cut between the corners of the eyes and of the mouth: the two
 sides of a cut are the lids and the lips, and from there skin goes on inwards, so that both can open and shut.
 """
 
@@ -261,7 +261,7 @@ def _ear(mesh: Mesh, side: int) -> None:
 
 
 def _teeth(mesh: Mesh) -> None:
-    for top, bottom, z_front, part, gum in ((-2.35, -3.52, 10.25, FIXED, 0.75), (-3.55, -4.55, 10.0, JAW, -0.75)):
+    for top, bottom, z_front, part, gum in ((-2.5, -3.72, 10.05, FIXED, 0.75), (-4.0, -5.0, 9.65, JAW, -0.75)):
         x = np.linspace(-2.5, 2.5, 61)
         rise = np.linspace(0, 1, 6)
         tooth = x / 0.72 - 0.5 if part == FIXED else x / 0.56 - 0.5
@@ -276,7 +276,7 @@ def _teeth(mesh: Mesh) -> None:
         gums = np.stack(
             [
                 column,
-                (top if gum > 0 else bottom) + gum * row * (1 if gum > 0 else 1) + 0.06 * (1 - round_off),
+                (top if gum > 0 else bottom) + gum * row + 0.06 * (1 - round_off),
                 z_front + 0.05 - 0.36 * column**2 - 0.25 * row,
             ],
             -1,

@@ -22,7 +22,9 @@ def _smooth(t: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return t * t * (3 - 2 * t)
 
 
-def _vector(x: np.ndarray | float, y: np.ndarray | float, z: np.ndarray | float) -> Float[np.ndarray, "n 3"]:
+def _vector(
+    x: np.ndarray | float | int, y: np.ndarray | float | int, z: np.ndarray | float | int
+) -> Float[np.ndarray, "n 3"]:
     return np.stack(np.broadcast_arrays(x, y, z), -1)
 
 
@@ -87,10 +89,12 @@ def _lip_shapes(places: np.ndarray, sides: np.ndarray) -> dict[str, np.ndarray]:
         "mouthPucker": _vector(-1.15 * narrow, 0.12 * parted * np.abs(up), 0.85 * around),
         "mouthLeft": _vector(0.9 * around, 0, 0),
         "mouthRight": _vector(-0.9 * around, 0, 0),
-        "mouthRollLower": _vector(0, ~upper * 0.32 * around * middle, -0.55 * ~upper * red * middle),
+        "mouthRollLower": _vector(0, ~upper * 0.32 * around * middle, -0.25 * ~upper * red * middle),
         "mouthRollUpper": _vector(0, -0.22 * upper * around * middle, -0.5 * upper * red * middle),
         "mouthShrugLower": _vector(
-            0, 0.4 * bump(x, places[:, 1], (0, -5.6), (2.2, 1.8)), 0.25 * bump(x, places[:, 1], (0, -4.4), (1.8, 0.9))
+            0,
+            0.4 * bump(x, places[:, 1], (0.0, -5.6), (2.2, 1.8)),
+            0.25 * bump(x, places[:, 1], (0.0, -4.4), (1.8, 0.9)),
         ),
         "mouthShrugUpper": _vector(0, 0.25 * upper * around, 0.2 * upper * around),
     }
@@ -127,7 +131,7 @@ def _eye_shapes(points: np.ndarray, places: np.ndarray, sides: np.ndarray) -> di
     above, below = (1 - (up / 1.5).clip(0, 1)) ** 2, (1 - (-up / 1.3).clip(0, 1)) ** 2
     lid = np.where(upper, above, 0.0)
     low = np.where(~upper, below, 0.0)
-    shapes = {}
+    shapes: dict[str, np.ndarray] = {}
     for name, side in (("L", 1.0), ("R", -1.0)):
         eye = side * x > 0
         shapes |= {
@@ -142,7 +146,7 @@ def _eye_shapes(points: np.ndarray, places: np.ndarray, sides: np.ndarray) -> di
 
 def _face_shapes(places: np.ndarray) -> dict[str, np.ndarray]:
     x, y = places[:, 0], places[:, 1]
-    shapes = {}
+    shapes: dict[str, np.ndarray] = {}
     for name, side in (("L", 1.0), ("R", -1.0)):
         half = _smooth((side * x + 0.5) / 1.0)
 

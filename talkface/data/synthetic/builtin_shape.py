@@ -136,10 +136,10 @@ def lip_relief(x: Float[np.ndarray, "..."], up: Float[np.ndarray, "..."]) -> Flo
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(up >= 0, up / upper.clip(0.05), up / lower.clip(None, -0.05))
     inside = share.clip(0, 1.6)
-    roll = np.where(share <= 1.6, np.sin(np.pi * (0.12 + 0.75 * inside).clip(0, 1)) ** 0.8, 0)
+    roll = np.where(share <= 1.6, np.sin(np.pi * (0.30 + 0.60 * inside).clip(0, 1)) ** 0.8, 0)
     taper = (1 - (x / MOUTH_HALF) ** 2).clip(0) ** 0.5
-    fullness = np.where(up >= 0, 0.34, 0.46)
-    seam = 0.20 * np.exp(-((up / 0.14) ** 2)) * taper
+    fullness = np.where(up >= 0, 0.22, 0.32)
+    seam = 0.07 * np.exp(-((up / 0.12) ** 2)) * taper
     corner = 0.25 * np.exp(-(((np.abs(x) - MOUTH_HALF) / 0.35) ** 2) - (up / 0.4) ** 2)
     return fullness * roll * taper - seam - corner
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from scipy.sparse import coo_matrix
 
 from talkface.data.synthetic.anatomy import GUMS, MOUTH, SKIN, SOCKET, TEETH, Anatomy
@@ -84,7 +84,7 @@ class Figure:
         self.blink_columns = tuple(model.expression_names.index(f"eyeBlink_{side}") for side in "RL")
         self._blink_curve = tuple(self._measure_blink(side) for side in range(2))
 
-    def _labels(self, first_curtain: int, first_torso: int) -> Int[np.ndarray, " triangles"]:
+    def _labels(self, first_curtain: int, first_torso: int) -> UInt8[np.ndarray, " triangles"]:
         labels = np.full(len(self.triangles), HEAD, np.uint8)
         labels[self.triangles.max(1) >= first_torso] = TORSO
         middle = self.model.neutral[self.model.triangles].mean(1)
@@ -123,6 +123,9 @@ class Figure:
         teeth_front = model.neutral[model.triangles[tissue == TEETH], 2].max()
         deep = (1 - (teeth_front - model.neutral[self.mouth_vertices, 2]) / 3.6).clip(0.05, 1) ** 1.8
         inner = ~on_skin[self.mouth_vertices]
+        # Lower teeth lie in the shade of the upper ones.
+        below = model.expression[model.expression_names.index("jawOpen"), self.mouth_vertices, 1] < -0.5
+        deep = deep * np.where(below, 0.4, 1.0)
         tint[self.mouth_vertices[inner]] *= deep[inner, None]
 
         eye_gloss = np.tile([0.0, 0.8], (len(self.eyes.colour), 1))

@@ -26,6 +26,9 @@ HEIGHT = int((TOP_CM - BOTTOM_CM) * TEXELS_PER_CM)
 _HAIRLINE_DEG = np.array([0, 25, 48, 60, 66, 76, 80, 108, 114, 125, 150, 180.0])
 _HAIRLINE_CM = np.array([10.4, 10.0, 8.4, 6.3, 3.6, 3.2, 6.9, 7.0, 3.0, -1.0, -4.5, -5.5])
 
+Stroke = tuple[str, np.ndarray, float | int]
+"""A filled polygon or a line: ("fill" or "line", points in texels, width)."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -83,9 +86,11 @@ def paint(
     return texture.astype(np.float32)
 
 
-def _noise(generator: np.random.Generator, sigma: float | tuple[float, float]) -> Float[np.ndarray, "h w"]:
-    """Smooth noise of unit deviation; sigma in texels (vertical, horizontal)."""
-    vertical, horizontal = (sigma, sigma) if isinstance(sigma, (int, float)) else sigma
+def _noise(
+    generator: np.random.Generator, vertical: float, horizontal: float | None = None
+) -> Float[np.ndarray, "h w"]:
+    """Smooth noise of unit deviation; grain in texels, as wide as high unless given."""
+    horizontal = vertical if horizontal is None else horizontal
     coarse = max(1, int(vertical // 3)), max(1, int(horizontal // 3))  # coarse noise is made small and enlarged
     grain = generator.standard_normal((HEIGHT // coarse[0] + 2, WIDTH // coarse[1] + 2)).astype(np.float32)
     smooth = gaussian_filter(grain, (vertical / coarse[0], horizontal / coarse[1]), mode="wrap", truncate=3)
@@ -102,7 +107,7 @@ def _blend(
     return base + amount[..., None] * (colour - base)
 
 
-def _drawn(shapes: list[tuple[str, np.ndarray, float]], soften: float) -> Float[np.ndarray, "h w"]:
+def _drawn(shapes: list[Stroke], soften: float | int) -> Float[np.ndarray, "h w"]:
     """Polygons and polylines as a soft mask; every shape is ("fill" or "line", points, width)."""
     picture = Image.new("L", (WIDTH, HEIGHT))
     draw = ImageDraw.Draw(picture)
@@ -130,9 +135,9 @@ def _blob(centre: np.ndarray, radius_cm: tuple[float, float]) -> Float[np.ndarra
 
 
 def _skin(look: Look, generator: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
-    tone = 1 + 0.035 * _noise(generator, 40) + 0.03 * _noise(generator, 7) + 0.035 * _noise(generator, 1.2)
+    tone = 1 + 0.035 * _noise(generator, 40.0) + 0.03 * _noise(generator, 7.0) + 0.035 * _noise(generator, 1.2)
     texture = look.skin * tone[..., None]
-    redness = 0.04 * _noise(generator, 22)
+    redness = 0.04 * _noise(generator, 22.0)
     texture = texture * (1 + redness[..., None] * np.array([0.4, -1.0, -0.8]))
     if look.freckles > 0:
         dots = (_noise(generator, 1.6) - 2.1 + 0.35 * look.freckles).clip(0, 1)
@@ -173,11 +178,11 @@ def _lips(
     upper = np.concatenate([_curve(spots[48:51], 16), _curve(spots[50:53], 12), _curve(spots[52:55], 16)])
     lower = _curve(np.concatenate([spots[54:60], spots[48:49]]), 40)
     mask = _drawn([("fill", np.concatenate([upper, lower]), 0)], 1.6)
-    creases = 1 + 0.05 * _noise(generator, (9, 1.0))
+    creases = 1 + 0.05 * _noise(generator, 9.0, 1.0)
     texture = _blend(texture, look.lips * creases[..., None], 0.92 * mask)
     seam = _curve(np.concatenate([spots[60:65]]), 30)
     seam_low = _curve(spots[[60, 67, 66, 65, 64]], 30)
-    return _blend(texture, look.lips * 0.3, 0.6 * _drawn([("line", seam, 3), ("line", seam_low, 3)], 1.5))
+    return _blend(texture, look.lips * 0.2, 0.8 * _drawn([("line", seam, 4), ("line", seam_low, 4)], 1.3))
 
 
 def _eyes(texture: np.ndarray, spots: np.ndarray, look: Look) -> Float[np.ndarray, "h w 3"]:
@@ -201,8 +206,8 @@ def _eyes(texture: np.ndarray, spots: np.ndarray, look: Look) -> Float[np.ndarra
 def _brows(
     texture: np.ndarray, spots: np.ndarray, look: Look, generator: np.random.Generator
 ) -> Float[np.ndarray, "h w 3"]:
-    hairs: list[tuple[str, np.ndarray, float]] = []
-    body: list[tuple[str, np.ndarray, float]] = []
+    hairs: list[Stroke] = []
+    body: list[Stroke] = []
     half = look.brow_cm * TEXELS_PER_CM
     for inner_first in ([21, 20, 19, 18, 17], [22, 23, 24, 25, 26]):
         line = _curve(spots[inner_first], 60)
@@ -236,7 +241,7 @@ def _beard(
     jaw = spots[2:15]
     outline = np.concatenate([jaw + np.array([0, 1.6 * TEXELS_PER_CM]), spots[[35, 33, 31]] + (0, 0.4 * TEXELS_PER_CM)])
     mask = _drawn([("fill", outline, 0)], 12) * (
-        0.8 + 0.14 * _noise(generator, 0.8) + 0.1 * _noise(generator, 12)
+        0.8 + 0.14 * _noise(generator, 0.8) + 0.1 * _noise(generator, 12.0)
     ).clip(0, 1.2)
     return _blend(texture, np.minimum(look.hair * 0.6 + 0.01, look.skin * 0.4), (look.beard * mask).clip(0, 0.8))
 
@@ -248,7 +253,7 @@ def hair_mask(look: Look, generator: np.random.Generator) -> Float[np.ndarray, "
     height = TOP_CM - row / TEXELS_PER_CM
     if look.style == "cap":
         return ((height - hairline(angle, look)) * 8 + 0.5).clip(0, 1)
-    ragged = 0.28 * _noise(generator, (14, 1.6)) + 0.2 * _noise(generator, (8, 12))
+    ragged = 0.28 * _noise(generator, 14.0, 1.6) + 0.2 * _noise(generator, 8.0, 12.0)
     return ((height - hairline(angle, look) + ragged) / 0.5 + 0.5).clip(0, 1)
 
 
@@ -259,7 +264,7 @@ def _hair(texture: np.ndarray, look: Look, generator: np.random.Generator) -> Fl
         rib = 0.82 + 0.18 * np.sin(column * 2 * np.pi / 9) + 0 * row
         cloth = look.cap * (rib + 0.05 * _noise(generator, 1.0))[..., None]
         return _blend(texture, cloth, mask)
-    strands = 1 + 0.38 * _noise(generator, (26, 1.1)) + 0.22 * _noise(generator, (40, 5))
+    strands = 1 + 0.38 * _noise(generator, 26.0, 1.1) + 0.22 * _noise(generator, 40.0, 5.0)
     return _blend(texture, look.hair * strands.clip(0.25, 2.2)[..., None], 0.97 * mask)
 
 

@@ -12,15 +12,16 @@ from jaxtyping import Bool, Float, UInt8
 from talkface import assets
 from talkface.data.synthetic.anatomy import Anatomy, ict_anatomy
 from talkface.data.synthetic.articulation import emotion_weights, mouth_track, mouth_weights
-from talkface.data.synthetic.backdrop import backdrop
+from talkface.data.synthetic.backdrop import Backdrop, backdrop
 from talkface.data.synthetic.builtin import builtin_anatomy
 from talkface.data.synthetic.cast import identity_of, look_of
 from talkface.data.synthetic.figure import HEAD, TORSO, Figure, Placement
-from talkface.data.synthetic.light import LightTable, light_table, studio, to_srgb
+from talkface.data.synthetic.light import Lamp, LightTable, light_table, studio, to_srgb
 from talkface.data.synthetic.motion import blinks, brow_beats, gaze, head_motion, loudness, wander
 from talkface.data.synthetic.picture import Picture, draw, majority
 from talkface.data.synthetic.voice import Phoneme, Utterance, speak
 from talkface.errors import UserError
+from talkface.face.detect import LANDMARKS_68
 from talkface.geometry import project, rotation_from_angles
 from talkface.types import Camera, Pose, Speech, Track
 
@@ -83,12 +84,8 @@ class SyntheticSpeaker:
         self.config = config
         self.frames = max(1, round(config.seconds * config.fps))
         who = config.seed if config.identity is None else config.identity
-        person, acting = (np.random.default_rng([tag, n]) for tag, n in ((17, who), (23, config.seed)))
-        anatomy = _anatomy(config.head)
-        self.identity = identity_of(anatomy.model, person)
-        self.figure = Figure(anatomy, self.identity, look_of(person), person)
-        self._lamps = studio(person)
-        self._wall = backdrop(_STAND_CM - np.array([0, 0, 85.0]), person)
+        self.identity, self.figure, self._lamps, self._wall = _person(config.head, who)
+        acting = np.random.default_rng([23, config.seed])
         side = config.size_px
         self.camera = Camera(2.2 * side, (side / 2, side / 2), (side, side))
 
@@ -119,15 +116,20 @@ class SyntheticSpeaker:
 
     @cached_property
     def track(self) -> Track:
-        """The truth in the house's form. Of the 478 mesh points none is known, so they are NaN."""
+        """The truth in the house's form. Of the 478 mesh points only the iBUG landmarks are known; the rest is NaN."""
         landmarks = self.figure.landmark_track(self.expression)
         world = np.einsum("tij,tkj->tki", self.pose.rotation, landmarks) + self.pose.translation[:, None]
+        landmarks_px = project(world, self.camera)
+        points = np.full((self.frames, 478, 3), np.nan)
+        points[:, list(LANDMARKS_68), :2] = landmarks_px
+        nearer = world[..., 2] - self.pose.translation[:, None, 2]
+        points[:, list(LANDMARKS_68), 2] = nearer / self.pose.translation[:, None, 2] * self.camera.focal_px
         return Track(
             fps=float(self.config.fps),
             camera=self.camera,
             pose=self.pose,
-            points_px=np.full((self.frames, 478, 3), np.nan),
-            landmarks_px=project(world, self.camera),
+            points_px=points,
+            landmarks_px=landmarks_px,
             landmarks=landmarks,
             closure=self.closure,
             gaze=self.gaze,
@@ -268,6 +270,16 @@ class SyntheticSpeaker:
         for eye, column in enumerate(self.figure.blink_columns):
             weights[:, column] = self.figure.blink_weight(self.closure[:, eye], eye)
         return weights
+
+
+@lru_cache(maxsize=4)
+def _person(head: str, who: int) -> tuple[Float[np.ndarray, " modes"], Figure, tuple[Lamp, ...], Backdrop]:
+    """A person in a room; kept, because painting one takes seconds."""
+    generator = np.random.default_rng([17, who])
+    anatomy = _anatomy(head)
+    identity = identity_of(anatomy.model, generator)
+    figure = Figure(anatomy, identity, look_of(generator), generator)
+    return identity, figure, studio(generator), backdrop(_STAND_CM - np.array([0, 0, 85.0]), generator)
 
 
 @lru_cache(maxsize=2)
