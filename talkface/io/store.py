@@ -143,6 +143,8 @@ class PersonWriter:
         try:
             for name in PER_FRAME:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
+                for torn in (self.root / name).glob(".*.part"):  # what a killed writer left
+                    torn.unlink()
         except OSError as error:
             raise UserError(f"{self.root} cannot be made: {(error.strerror or '').lower()}") from error
 

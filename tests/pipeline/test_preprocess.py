@@ -87,7 +87,7 @@ class Sightings:
 
 @pytest.fixture
 def stand_ins(monkeypatch):
-    """Detector, fit and masks replaced; returns a dictionary that tells how often each was called and can be steered."""
+    """Detector, fit and masks replaced; the dictionary tells how often each was called and steers them."""
     import talkface.face.look
     import talkface.face.matte
     import talkface.face.plate
@@ -186,8 +186,11 @@ def test_the_report_says_it_all_in_one_file(tmp_path, stand_ins):
     assert "0.80 to 1.00 s" in page
 
 
-@pytest.mark.parametrize("stop_at", [("put_frame", 0), ("put_frame", 33), ("put_track", 0), ("put_background", 0),
-                                     ("put_labels", 17), ("put_torso", 40), ("put_speech", 0), ("finish", 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "stop_at",
+    [("put_frame", 0), ("put_frame", 33), ("put_track", 0), ("put_background", 0), ("put_labels", 17),
+     ("put_torso", 40), ("put_speech", 0), ("finish", 0)],
+)  # fmt: skip
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, stand_ins, monkeypatch, stop_at):
     video = film(tmp_path / "me.mp4", 60)
     whole = contents(preprocess(video, tmp_path / "whole").root)
@@ -208,6 +211,7 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path, stand_ins, monkeypatc
     monkeypatch.setattr(PersonWriter, name, real)
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "torn/frames").iterdir() if not p.name.startswith(".")}
     looks, labels = stand_ins["look"], stand_ins["labels"]
+    (tmp_path / "torn/matte/.000003.png.123.part").write_bytes(b"torn")  # as a power cut leaves it
     done = preprocess(video, tmp_path / "torn")
     assert contents(done.root) == whole
     assert all(p.stat().st_mtime_ns == time for p, time in kept.items())  # finished frames are kept
@@ -315,8 +319,8 @@ def test_an_unsure_lag_is_not_acted_upon(tmp_path, stand_ins, monkeypatch):
 
 @pytest.mark.parametrize("fps", [5.0, 24.0, 30.0, 240.0])
 def test_any_frame_rate_works(tmp_path, stand_ins, fps):
-    person = preprocess(film(tmp_path / "me.mp4", round(2.4 * fps), fps=fps), tmp_path / "out")
-    assert person.manifest.frames == 60
+    person = preprocess(film(tmp_path / "me.mp4", round(3 * fps), fps=fps), tmp_path / "out")
+    assert person.manifest.frames == 75
     assert person.manifest.facts["source_fps"] == pytest.approx(fps, rel=0.01)
 
 
@@ -548,13 +552,48 @@ def test_real_videos_without_one_face_are_refused(shared_data, tmp_path, kind):
 
 
 @pytest.mark.slow
+def test_a_real_run_killed_again_and_again_comes_to_the_same_end(shared_data, tmp_path):
+    """SIGKILL, which nothing can catch, at six moments spread over the run."""
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    clip = recut(shared_data / "speakers/edtalk_pose2/clip.mp4", tmp_path / "clip.mp4", 100, 256)
+    program = "import sys\nfrom pathlib import Path\nfrom talkface.pipeline.preprocess import preprocess\n"
+    program += "preprocess(Path(sys.argv[1]), Path(sys.argv[2]))"
+
+    def start(out: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", program, str(clip), str(tmp_path / out)])
+
+    began = time.monotonic()
+    assert start("whole").wait() == 0
+    whole_s = time.monotonic() - began
+    killed = 0
+    for part in (0.15, 0.35, 0.5, 0.65, 0.8, 0.9):
+        run = start("torn")
+        try:
+            run.wait(part * whole_s)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            killed += 1
+    assert killed >= 3
+    assert start("torn").wait() == 0
+    ours, theirs = contents(tmp_path / "torn"), contents(tmp_path / "whole")
+    assert ours.keys() == theirs.keys()
+    assert ours == theirs
+
+
+@pytest.mark.slow
 def test_cnn2_in_six_minutes_and_three_gigabytes(shared_data, tmp_path):
     """In a process of its own; prints what it took."""
     import subprocess
     import sys
 
     program = (
-        "import json, resource, sys, time\nfrom pathlib import Path\nfrom talkface.pipeline.preprocess import preprocess\n"
+        "import json, resource, sys, time\nfrom pathlib import Path\n"
+        "from talkface.pipeline.preprocess import preprocess\n"
         "start = time.monotonic()\nfolder = preprocess(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         "print(json.dumps({'s': time.monotonic() - start, 'cpu_s': used.ru_utime + used.ru_stime, "
