@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,11 @@ CLIPS: tuple[tuple[str, str, int], ...] = (
     ("cnn2", "speakers/cnn2/clip.mp4", 600),
     ("obama_address", "speakers/obama_address/clip_450.mp4", 300),
     ("person31", "speakers/person31/clip.mp4", 200),
-    ("grid_s1", "speakers/grid_s1/bbaf2n.mpg", 75),
+    ("grid_s1", "speakers/grid_s1/*.mpg", 300),
     ("edtalk_pose2", "speakers/edtalk_pose2/clip.mp4", 300),
     ("KatieHill", "multi/wda_hdtf/WDA_KatieHill_000.mp4", 200),
 )
-"""Name, file, and how many frames of it are used."""
+"""Name, file (a pattern: those files, joined), and how many frames of it are used."""
 _FOCALS, _SYNTHETIC_FRAMES, _SIDE_PX = (1.0, 2.0, 3.5, 1.0, 2.0, 3.5), 300, 512
 
 
@@ -138,7 +138,8 @@ def _all_figures(best: FaceBasis, data: Path | None) -> Iterator[Figure]:
 
 
 def _frames(path: Path, count: int) -> Iterator[np.ndarray]:
-    return islice(read_frames(path), count)
+    files = sorted(path.parent.glob(path.name))
+    return islice(chain.from_iterable(read_frames(file) for file in files), count)
 
 
 def _clip_figures(name: str, path: Path, seen: Sightings, fit: ClipFit, targets: bool = True) -> Iterator[Figure]:
