@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from talkface.data.shell import head_box, silhouette_hull, surface_shell
+from talkface.data.shell import face_points, head_box, silhouette_hull, surface_shell
 from talkface.fields.rays import HeadBox
 from talkface.geometry import head_from_camera
 from talkface.progress import track_progress
@@ -29,6 +29,7 @@ MOUTH_POINTS = slice(48, 68)
 EYE_POINTS = (slice(36, 42), slice(42, 48))
 
 
+@runtime_checkable
 class Folder(Protocol):
     """What is needed of a processed folder (`io.store.PersonFolder`)."""
 
@@ -66,7 +67,8 @@ class Shares:
 
     mouth: float = 0.25
     eyes: float = 0.10
-    around: float = 0.10
+    edge: float = 0.15
+    """Near the outline of the head, inside and outside."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class PersonData:
         grown = max(1, round(self.size_px * 0.02))
         masks = [binary_dilation(mask, iterations=grown) for mask in self._masks]
         hull = silhouette_hull(masks, self.camera, self._mask_poses, self.box, cells)
-        return hull & surface_shell(self.mean_landmarks, self.box, cells)
+        face = face_points(self.folder.track, self.poses, [int(index) for index in self._sampled()])
+        return surface_shell(face, hull, self.box)
 
     def picture(self, index: int) -> Picture:
         """A whole picture of any frame of the clip, from the folder."""
@@ -144,18 +147,19 @@ class PersonData:
         generator: torch.Generator,
         shares: Shares = Shares(),
     ) -> RayBatch:
-        """Random pixels of a cached frame: mouth and eyes more often than their size, some around the head."""
+        """Random pixels of a cached frame: mouth, eyes and outline more often than their size."""
         row = self._row[index]
         height, width = self._head.shape[1:]
-        counts = [round(rays * share) for share in (shares.mouth, shares.eyes, shares.around)]
+        counts = [round(rays * share) for share in (shares.mouth, shares.eyes, shares.edge)]
         head = torch.from_numpy(self._head[row]).reshape(-1)
         places = [self._in_boxes(row, [self._mouth_box[row]], counts[0], generator)]
         places.append(self._in_boxes(row, list(self._eye_boxes[row]), counts[1], generator))
-        for inside, count in ((False, counts[2]), (True, rays - sum(counts))):
-            choice = torch.nonzero((head > 0) == inside)[:, 0]
-            if not len(choice):
-                choice = torch.arange(height * width)
-            places.append(choice[torch.randint(len(choice), (count,), generator=generator)])
+        edge = _choose((head > 0) & (head < 255), counts[2], generator)
+        reach = max(2, round(self.size_px * 0.05))
+        shift = torch.randint(-reach, reach + 1, (2, counts[2]), generator=generator)
+        y = (edge // width + shift[0]).clamp(0, height - 1)
+        places.append(y * width + (edge % width + shift[1]).clamp(0, width - 1))
+        places.append(_choose(head > 0, rays - sum(counts), generator))
         return self._batch(row, torch.cat(places))
 
     def patch(self, index: int, size: int, generator: torch.Generator) -> RayBatch:
@@ -247,10 +251,19 @@ def _square(folder: Folder, some: Sequence[int] | np.ndarray) -> Square:
         side = min(height, width)
         return Square((width - side) // 2, (height - side) // 2, side)
     extent = max(np.ptp(rows), np.ptp(columns)) + 1
-    side = int(min(height, width, np.ceil(extent * 1.6)))
+    most = min(height, width)
+    side = most if extent * 1.6 > 0.85 * most else int(np.ceil(extent * 1.6))
     left = int(np.clip((columns[0] + columns[-1] - side) // 2, 0, width - side))
     top = int(np.clip((rows[0] + rows[-1] - side) // 2, 0, height - side))
     return Square(left, top, side)
+
+
+def _choose(mask: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Random places where a flat mask holds; anywhere if it holds nowhere."""
+    choice = mask.nonzero()[:, 0]
+    if not len(choice):
+        return torch.randint(len(mask), (count,), generator=generator)
+    return choice[torch.randint(len(choice), (count,), generator=generator)]
 
 
 def _box(points: np.ndarray, margin: float, limits: int | tuple[int, int]) -> np.ndarray:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.interpolate import RBFInterpolator
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import Delaunay
 
 from talkface.fields.rays import HeadBox
-from talkface.types import Camera
+from talkface.types import Camera, Track
 
-JAW = slice(0, 17)
-BROWS = slice(17, 27)
 NOSE_TIP = 30
-CHIN = 8
 
 
 def head_box(
@@ -49,26 +50,62 @@ def head_box(
     return HeadBox((float(middle[0]), float(middle[1]), front - side / 2), side)
 
 
-def surface_shell(landmarks: Float[np.ndarray, "68 3"], box: HeadBox, cells: int) -> Bool[np.ndarray, "x y z"]:
-    """Cells of the box near the head's front surface, as the mean landmarks tell it.
+def face_points(track: Track, poses: Float[np.ndarray, "frames 4 4"], frames: Sequence[int]) -> np.ndarray:
+    """The person's mean face surface in the head frame, cm, [points, 3]: all mesh points where the track has them.
 
-    Between the landmarks the surface is a thin-plate spline; the shell reaches 1.5 cm before and 3.5 cm behind it
-    (teeth, tongue) and widens by the distance from the nearest landmark (hair, ears, neck). Forehead points are
-    guessed above the brows, since the 68 end there.
+    The mesh knows depth only roughly: it is taken from the detector, then bent (smoothly) onto the fitted landmarks,
+    which are a choice among its points. Without a mesh the 68 mean landmarks are returned.
+
+    Args:
+        poses: head from camera.
     """
-    up = landmarks[BROWS].mean(0) - landmarks[CHIN]
-    above = landmarks[17:27:3] + np.array([0.0, 0.45, 0.0]) * up[1] + np.array([0.0, 0.0, -1.5])
-    known = np.concatenate([landmarks, above * [0.75, 1, 1] + [0, 0, 0]])
+    landmarks = np.nanmean(track.landmarks[frames], axis=0)
+    gap = np.linalg.norm(track.points_px[frames[0], :468, None, :2] - track.landmarks_px[frames[0]][None], axis=-1)
+    if not gap.min(0).max() < 0.01:
+        return landmarks
+    chosen, camera = gap.argmin(0), track.camera
+    found = []
+    for frame in frames:
+        pixels, pose = track.points_px[frame, :468], poses[frame]
+        back = np.linalg.inv(pose)
+        depths = track.landmarks[frame] @ back[2, :3] + back[2, 3]
+        scale = depths.mean() / camera.focal_px
+        depth = depths.mean() + (pixels[:, 2] - pixels[chosen, 2].mean()) * scale
+        local = np.concatenate([(pixels[:, :2] - camera.center_px) / camera.focal_px, np.ones((468, 1))], 1)
+        found.append((local * depth[:, None]) @ pose[:3, :3].T + pose[:3, 3])
+    mesh = np.mean(found, axis=0)
+    kept, where = np.unique(chosen, return_index=True)
+    bend = RBFInterpolator(mesh[kept, :2], landmarks[where] - mesh[kept], smoothing=1.0)(mesh[:, :2])
+    return mesh + bend
+
+
+def surface_shell(
+    face: Float[np.ndarray, "points 3"], hull: Bool[np.ndarray, "x y z"], box: HeadBox
+) -> Bool[np.ndarray, "x y z"]:
+    """Cells of the hull near the head's front surface.
+
+    Inside the outline of the face points the surface is a thin-plate spline; outside it bends back like an ellipse
+    to the plane of the ears, which it meets at the silhouette. The shell reaches 1 cm before and 3 cm behind it
+    (teeth, tongue), and 1.5 cm more before it outside the face (hair). Thin, because rays with few samples put
+    matter where they enter it.
+    """
+    cells = len(hull)
     line = box.to_head(np.repeat(((np.arange(cells) + 0.5) / cells)[:, None], 3, 1))
     x, y = np.meshgrid(line[:, 0], line[:, 1], indexing="ij")
     where = np.stack([x.ravel(), y.ravel()], 1)
-    distance = np.linalg.norm(where[:, None] - known[None, :, :2], axis=-1)
-    nearest = distance.argmin(1)
-    away = np.maximum(distance[np.arange(len(where)), nearest] - 1.5, 0).reshape(cells, cells)
-    spline = RBFInterpolator(known[:, :2], known[:, 2], smoothing=1.0, neighbors=None)(where)
-    height = np.where(away.ravel() > 0.5, known[nearest, 2], spline).reshape(cells, cells)
-    behind = line[None, None, :, 2] - height[..., None]
-    return (behind < 1.5 + 0.4 * away[..., None]) & (behind > -3.5 - 1.2 * away[..., None])
+    inside = Delaunay(face[:, :2]).find_simplex(where) >= 0
+    spline = RBFInterpolator(face[:, :2], face[:, 2], smoothing=0.1, neighbors=60)(where[inside])
+    distance = np.linalg.norm(where[:, None] - face[None, :, :2], axis=-1)
+    away, nearest = np.where(inside, 0, distance.min(1)), distance.argmin(1)
+    ears = float(np.percentile(face[:, 2], 2))
+    silhouette = hull[:, :, np.clip(np.searchsorted(line[:, 2], ears), 0, cells - 1)]
+    rim = distance_transform_edt(silhouette).ravel() * box.side_cm / cells
+    outward = away / np.maximum(away + rim, 1e-6)
+    height = ears + (face[nearest, 2] - ears) * np.sqrt(1 - np.minimum(outward, 1) ** 2)
+    height[inside] = spline
+    height, away = height.reshape(cells, cells, 1), away.reshape(cells, cells, 1)
+    ahead = line[:, 2] - height
+    return hull & (ahead < 1.0 + np.minimum(away, 1.5)) & (ahead > -3.0)
 
 
 def silhouette_hull(

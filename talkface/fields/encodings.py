@@ -16,21 +16,16 @@ class ConditionedGrid(nn.Module):
     """Learned grid features of a point in the unit cube: three hash planes, or one 3-D hash grid.
 
     With `conditions` > 0 the table is linear in a condition, ``T(c) = T_0 + sum_k c_k T_k`` (ours: field-quality.md).
-    The sum is formed once per frame by `table`, so a sample costs the same; only the `condition_levels` coarsest
-    levels follow the condition.
+    The sum is formed once per frame by `table`, so that a sample costs the same.
     """
 
-    def __init__(
-        self, shape: GridShape, features: int = 1, conditions: int = 0, condition_levels: int | None = None
-    ) -> None:
+    def __init__(self, shape: GridShape, features: int = 1, conditions: int = 0) -> None:
         super().__init__()
         if shape.dimensions == 2 and shape.planes != len(TRI_PLANE):
             raise ValueError("a 2-D grid here has the three planes XY, YZ, XZ")
         self.shape, self.features = shape, features
         self.base = nn.Parameter(torch.empty(features, shape.total_rows).uniform_(-1e-4, 1e-4))
-        levels = shape.levels if condition_levels is None else condition_levels
-        rows = shape.rows_of_first(levels)
-        self.linear = nn.Parameter(torch.zeros(conditions, features, rows)) if conditions else None
+        self.linear = nn.Parameter(torch.zeros(conditions, features, shape.total_rows)) if conditions else None
 
     @property
     def channels(self) -> int:
@@ -41,11 +36,7 @@ class ConditionedGrid(nn.Module):
         """The table under one condition; `None` and zero give T_0."""
         if self.linear is None or condition is None:
             return self.base
-        moved = (condition @ self.linear.flatten(1)).reshape(self.features, -1)
-        rows = moved.shape[1]
-        if rows == self.base.shape[1]:
-            return self.base + moved
-        return torch.cat([self.base[:, :rows] + moved, self.base[:, rows:]], 1)
+        return self.base + (condition @ self.linear.flatten(1)).reshape_as(self.base)
 
     def forward(
         self, points: Float[Tensor, "3 samples"], table: Float[Tensor, "features rows"]

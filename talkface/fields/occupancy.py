@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -23,10 +22,10 @@ class Samples(NamedTuple):
 
 
 class Occupancy(nn.Module):
-    """Cells of the box that may hold matter; starts from a shell and is pruned by the learned density.
+    """Cells of the box that may hold matter; starts from a shell and is pruned by what training sees.
 
-    `shell` is what geometry allows (never left again), `peak` a decaying maximum of each cell's density, `occupied`
-    what the march visits. All are buffers, so that a checkpoint resumes exactly.
+    `shell` is what geometry allows (never left again), `peak` a decaying maximum of the weights of each cell's
+    samples, `occupied` what the march visits. All are buffers, so that a checkpoint resumes exactly.
     """
 
     shell: Tensor
@@ -37,44 +36,33 @@ class Occupancy(nn.Module):
         super().__init__()
         self.cells = cells
         self.register_buffer("shell", torch.ones(cells, cells, cells, dtype=torch.bool))
-        self.register_buffer("peak", torch.full((cells, cells, cells), torch.inf))
+        self.register_buffer("peak", torch.zeros(cells, cells, cells))
         self.register_buffer("occupied", torch.ones(cells, cells, cells, dtype=torch.bool))
 
     def start(self, shell: Bool[Tensor, "x y z"]) -> None:
         """Begin with the cells that geometry allows."""
         self.shell.copy_(shell)
         self.occupied.copy_(shell)
-        self.peak.fill_(torch.inf)
+        self.peak.zero_()
 
     @torch.no_grad()
-    def refresh(
-        self,
-        density: Callable[[Tensor], Tensor],
-        threshold: float,
-        generator: torch.Generator,
-        decay: float = 0.8,
-        rounds: int = 1,
-    ) -> None:
-        """Measure the density at a random point of every shell cell and keep cells above `threshold`, dilated by one.
+    def observe(self, points: Float[Tensor, "3 samples"], weight: Float[Tensor, " samples"]) -> None:
+        """Note how much samples contributed to their rays; free, since training has just computed it."""
+        cell = (points * self.cells).long().clamp_(0, self.cells - 1)
+        flat = (cell[0] * self.cells + cell[1]) * self.cells + cell[2]
+        self.peak.view(-1).scatter_reduce_(0, flat, weight, "amax")
 
-        Args:
-            density: box points [3, n] -> densities [n], under one condition (call again for others).
-            threshold: density per box unit below which a cell is empty.
-            decay: how fast an old maximum is forgotten (ER-NeRF: 0.95 every 16 steps; ours is called more rarely).
-            rounds: points per cell.
+    @torch.no_grad()
+    def prune(self, threshold: float, decay: float = 0.5) -> None:
+        """Keep cells where some sample had a weight above `threshold`, and their neighbours; forget by `decay`.
+
+        Unlike pruning by density (ER-NeRF) this also drops what is hidden behind the surface, so that the few samples
+        of a ray fall where they count (ours).
         """
-        cells = self.shell.nonzero()
-        found = torch.zeros(len(cells), device=cells.device)
-        for _ in range(rounds):
-            jitter = torch.rand(cells.shape, generator=generator, device=generator.device).to(cells.device)
-            points = ((cells + jitter) / self.cells).T
-            values = torch.cat([density(part) for part in points.split(8192, 1)])
-            found = torch.maximum(found, values)
-        index = tuple(cells.T)
-        old = self.peak[index]
-        self.peak[index] = torch.where(old.isinf(), found, torch.maximum(old * decay, found))
         kept = ((self.peak > threshold) & self.shell).float()
-        self.occupied.copy_((nn.functional.max_pool3d(kept[None], 3, 1, 1)[0] > 0) & self.shell)
+        if kept.any():  # else nothing is known yet
+            self.occupied.copy_((nn.functional.max_pool3d(kept[None], 3, 1, 1)[0] > 0) & self.shell)
+        self.peak.mul_(decay)
 
     @torch.no_grad()
     def bounds(self) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:

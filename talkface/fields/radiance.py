@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from talkface.fields.encodings import ConditionedGrid, spherical_harmonics
 
 BUCKET = 1024
+FADE = 0.12
+"""Share of the moving window's width over which it fades out."""
 HIGHEST_LOGIT = 15.0
 """Density logits are cut here, so that exp stays finite."""
 
@@ -31,10 +33,10 @@ class Condition(NamedTuple):
 class Frozen:
     """A field under one condition: everything that is the same for all samples of a frame, computed once."""
 
-    table: Float[Tensor, "features rows"]
-    first_bias: Float[Tensor, "hidden 1"]
+    motion: Float[Tensor, "moving movable"] | None
+    """Table of the motion grid under this condition ("planes")."""
     attention: Float[Tensor, "hidden drive"] | None
-    """First-layer weights of the region attention, times the drive (faithful conditioning)."""
+    """First-layer weights of the region attention, times the drive ("attention")."""
     eye: Float[Tensor, "hidden 1"] | None
     colour_bias: Float[Tensor, "hidden 1"]
 
@@ -43,30 +45,33 @@ class RadianceField(nn.Module):
     """Density and colour of a head, ER-NeRF's network (nerf-methods.md section 0.6), bias-free MLPs with ReLU.
 
     Two ways for the condition to come in:
-        "planes" (ours): tables linear in ``[drive, eye]``, and the same vector as a bias of the first layer
+        "planes" (ours): a second grid over the moving part of the face, its tables linear in ``[drive, eye]``; it fades
+            out at the edge of its window, so that hair, ears and outline cannot follow the mouth by accident
         "attention" (the paper's): ``A(x) * drive`` and ``sigmoid(B(x)) * eye`` as further inputs of the first layer
 
-    Exact rearrangements for speed: everything per frame is folded into biases, and the linear map from the trunk to
-    the colour network's first layer is one matrix.
+    Exact rearrangements for speed: what is the same for a whole frame is computed once per frame, and the linear map
+    from the trunk to the colour network's first layer is one matrix.
+
+    Args:
+        grid: features of the head at rest.
+        motion: the second grid ("planes"), else None: "attention".
     """
+
+    window: Tensor
 
     def __init__(
         self,
         grid: ConditionedGrid,
+        motion: ConditionedGrid | None,
         drive: int,
         eye: int = 1,
         code: int = 4,
         hidden: int = 64,
-        conditioning: str = "planes",
         view: bool = True,
     ) -> None:
         super().__init__()
-        if conditioning not in ("planes", "attention"):
-            raise ValueError(f"no conditioning {conditioning!r}")
-        self.grid, self.conditioning, self.view = grid, conditioning, view
-        self.first = nn.Linear(grid.channels, hidden, bias=False)
-        self.first_drive = nn.Linear(drive, hidden, bias=False)
-        self.first_eye = nn.Linear(eye, hidden, bias=False)
+        self.grid, self.motion, self.view = grid, motion, view
+        self.first = nn.Linear(grid.channels + (motion.channels if motion else 0), hidden, bias=False)
         self.second = nn.Linear(hidden, hidden, bias=False)
         self.density_head = nn.Linear(hidden, 1, bias=False)
         self.geometry_head = nn.Linear(hidden, hidden, bias=False)
@@ -74,38 +79,45 @@ class RadianceField(nn.Module):
         self.colour_view = nn.Linear(16, hidden, bias=False)
         self.colour_code = nn.Linear(code, hidden, bias=False)
         self.colour_head = nn.Linear(hidden, 3, bias=False)
-        if conditioning == "attention":
-            self.region = nn.Sequential(
-                nn.Linear(grid.channels, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, drive, bias=False)
-            )
-            self.eye_region = nn.Sequential(
-                nn.Linear(grid.channels, 16, bias=False), nn.ReLU(), nn.Linear(16, 1, bias=False)
-            )
+        self.register_buffer("window", torch.tensor([[0.0] * 3, [1.0] * 3]))
+        if motion is None:
+            self.first_drive = nn.Linear(drive, hidden, bias=False)
+            self.region = _attention(grid.channels, hidden, drive)
+            self.eye_region = _attention(grid.channels, 16, 1) if eye else None
+            self.first_eye = nn.Linear(eye, hidden, bias=False) if eye else None
 
     def freeze(self, condition: Condition) -> Frozen:
         """Everything that depends on the condition alone (still differentiable)."""
         code = (self.colour_code.weight @ condition.code)[:, None]
-        hidden = self.first.out_features
-        if self.conditioning == "planes":
-            both = torch.cat([condition.drive, condition.eye])
-            bias = self.first_drive.weight @ condition.drive + self.first_eye.weight @ condition.eye
-            return Frozen(self.grid.table(both), bias[:, None], None, None, code)
-        nothing = torch.zeros(hidden, 1, device=code.device)
+        if self.motion is not None:
+            return Frozen(self.motion.table(torch.cat([condition.drive, condition.eye])), None, None, code)
         attention = self.first_drive.weight * condition.drive
-        eye = (self.first_eye.weight @ condition.eye)[:, None] if len(condition.eye) else None
-        return Frozen(self.grid.table(None), nothing, attention, eye, code)
+        eye = (self.first_eye.weight @ condition.eye)[:, None] if self.first_eye is not None else None
+        return Frozen(None, attention, eye, code)
 
     def trunk(
         self, points: Float[Tensor, "3 samples"], frozen: Frozen, kind: torch.dtype = torch.float32
     ) -> Float[Tensor, "hidden padded"]:
         """Last hidden layer at box points (in bfloat16 with a few more columns, see `_padded`)."""
-        inputs = _padded(self.grid(points, frozen.table), kind)
-        hidden = torch.addmm(frozen.first_bias.to(kind), self.first.weight.to(kind), inputs)
+        features = self.grid(points, self.grid.base)
+        if self.motion is not None and frozen.motion is not None:
+            inside, share = self._in_window(points)
+            features = torch.cat([features, self.motion(inside, frozen.motion) * share])
+        inputs = _padded(features, kind)
+        hidden = self.first.weight.to(kind) @ inputs
         if frozen.attention is not None:
             hidden = hidden + frozen.attention.to(kind) @ _perceptron(self.region, inputs)
-        if frozen.eye is not None:
+        if frozen.eye is not None and self.eye_region is not None:
             hidden = hidden + frozen.eye.to(kind) * torch.sigmoid(_perceptron(self.eye_region, inputs))
         return (self.second.weight.to(kind) @ hidden.relu()).relu()
+
+    def _in_window(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates in the moving window, and how much it counts: 1 inside, falling to 0 at its sides (x and y)."""
+        low, high = self.window[0][:, None], self.window[1][:, None]
+        place = (points - low) / (high - low)
+        depth = torch.minimum(place, 1 - place)[:2].amin(0)
+        share = (depth / FADE).clamp(0, 1)
+        return place, share * share * (3 - 2 * share)
 
     def density(
         self, points: Float[Tensor, "3 samples"], frozen: Frozen, kind: torch.dtype = torch.float32
@@ -140,12 +152,13 @@ class RadianceField(nn.Module):
         logits = (self.colour_head.weight.to(kind) @ shaded.relu())[:, :count]
         return self._density(hidden)[:count], torch.sigmoid(logits.float()) * 1.002 - 0.001
 
-    def attention_norm(
-        self, points: Float[Tensor, "3 samples"], frozen: Frozen
-    ) -> tuple[Float[Tensor, " samples"], Float[Tensor, " samples"]]:
-        """Strength of region attention and of eye attention at points, for the regulariser of the faithful form."""
-        inputs = self.grid(points, frozen.table)
-        return _perceptron(self.region, inputs).norm(dim=0), torch.sigmoid(_perceptron(self.eye_region, inputs))[0]
+    def attention_norm(self, points: Float[Tensor, "3 samples"]) -> Float[Tensor, "2 samples"]:
+        """Strength of region attention, and of it times eye attention, at points ("attention")."""
+        inputs = self.grid(points, self.grid.base)
+        region = _perceptron(self.region, inputs).norm(dim=0)
+        if self.eye_region is None:
+            return torch.stack([region, torch.zeros_like(region)])
+        return torch.stack([region, region * torch.sigmoid(_perceptron(self.eye_region, inputs))[0]])
 
     def _density(self, hidden: Tensor) -> Tensor:
         logit = (self.density_head.weight.to(hidden.dtype) @ hidden)[0].float()
@@ -156,6 +169,10 @@ def _padded(inputs: Tensor, kind: torch.dtype) -> Tensor:
     """Columns filled up to a multiple of 1024 in bfloat16, where a matrix product prepares a kernel per new shape."""
     missing = -inputs.shape[1] % BUCKET if kind == torch.bfloat16 else 0
     return nn.functional.pad(inputs.to(kind), (0, missing))
+
+
+def _attention(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, outputs, bias=False))
 
 
 def _perceptron(layers: nn.Sequential, inputs: Tensor) -> Tensor:

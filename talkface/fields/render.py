@@ -32,12 +32,18 @@ def render_rays(
     most: int,
     offset: Float[Tensor, " rays"] | float = 0.5,
     kind: torch.dtype = torch.float32,
+    observe: bool = False,
 ) -> Rendered:
-    """Differentiable rendering of a batch of rays; see `Occupancy.march` for `step`, `most` and `offset`."""
+    """Differentiable rendering of a batch of rays; see `Occupancy.march` for `step`, `most` and `offset`.
+
+    With `observe` the occupancy learns which cells matter.
+    """
     count = rays.direction.shape[1]
     samples = occupancy.samples(rays, step, most, offset)
     density, colour = field(samples.points, samples.ray, rays.direction, frozen, kind)
     weight = weights(density * step, samples.ray)
+    if observe:
+        occupancy.observe(samples.points.detach(), weight.detach())
     values = torch.cat([colour, torch.ones_like(colour[:1]), samples.distance[None]])
     sums = accumulate(weight, values, samples.ray, count)
     return Rendered(sums[:3], sums[3], sums[4])

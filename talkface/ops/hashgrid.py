@@ -25,8 +25,8 @@ class GridShape:
     """Levels of one grid, or of several grids of the same shape ("planes") that share one table.
 
     Level l has the scale ``s = coarsest * growth^l - 1``; a point x in [0, 1] lies at ``x * s + 0.5`` between nodes.
-    Rows of a level follow each other plane by plane, levels from coarse to fine, so that "the first levels of every
-    plane" are a prefix of the table. (ER-NeRF's grid encoder; rows are rounded up to a multiple of 8 as there.)
+    Rows of a level follow each other plane by plane, levels from coarse to fine. (ER-NeRF's grid encoder; rows are
+    rounded up to a multiple of 8 as there.)
     """
 
     dimensions: int
@@ -63,10 +63,6 @@ class GridShape:
     def total_rows(self) -> int:
         """Rows of all planes and levels."""
         return self.planes * sum(self.rows)
-
-    def rows_of_first(self, levels: int) -> int:
-        """Rows of all planes in the `levels` coarsest levels: a prefix of the table."""
-        return self.planes * sum(self.rows[:levels])
 
 
 def encode(
@@ -146,7 +142,7 @@ class _Encode(torch.autograd.Function):
         for feature, values in enumerate(table):
             corners = [torch.index_select(values, 0, row) for row in rows]
             out[feature] = _interpolate(corners, fraction).reshape(count, -1)
-        return out.reshape(-1, points.shape[-1])
+        return out.reshape(table.shape[0] * count, points.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]

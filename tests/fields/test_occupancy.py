@@ -52,21 +52,30 @@ def test_nothing_occupied_and_rays_that_miss() -> None:
     assert len(grid.march(away, 0.1, 4)[0]) == 0
 
 
-def test_refresh_keeps_matter_and_never_leaves_the_shell() -> None:
+def test_pruning_keeps_what_was_seen_and_never_leaves_the_shell() -> None:
+    """Cells that gave colour stay with their neighbours; the rest goes, also what lies behind a surface."""
     grid = Occupancy(32)
     grid.start(sphere(32, 0.45))
-    generator = torch.Generator().manual_seed(0)
-    small = lambda points: ((points - 0.5).norm(dim=0) < 0.2).float() * 50  # noqa: E731
-    grid.refresh(small, 1.0, generator)
-    inside = sphere(32, 0.2)
-    assert grid.occupied[inside].all(), "cells full of matter must stay"
-    assert grid.occupied.float().mean() < 0.5 * sphere(32, 0.45).float().mean(), "empty ones must go"
-    everywhere = lambda points: torch.full((points.shape[1],), 50.0)  # noqa: E731
-    grid.refresh(everywhere, 1.0, generator)
+    centers = cell_centers(32)
+    surface = ((centers - 0.5).norm(dim=0) - 0.3).abs() < 0.03
+    grid.observe(centers, torch.where(surface, 0.4, 0.001))
+    grid.prune(0.03)
+    seen = surface.reshape(32, 32, 32)
+    assert grid.occupied[seen].all()
+    assert not grid.occupied[16, 16, 16], "hidden"
+    assert not grid.occupied[~sphere(32, 0.45)].any()
+    for axis in range(3):
+        assert grid.occupied[seen.roll(1, axis)].all(), "neighbours stay, so that a surface can move"
+    grid.observe(centers, torch.ones(centers.shape[1]))
+    grid.prune(0.03)
     assert (grid.occupied == grid.shell).all()
-    for _ in range(30):
-        grid.refresh(lambda points: torch.zeros(points.shape[1]), 1.0, generator)
-    assert not grid.occupied.any()
+    grid.observe(centers, torch.where(surface, 0.4, 0.001))
+    for _ in range(4):  # what is no longer seen is forgotten
+        grid.prune(0.2)
+    assert grid.occupied.float().mean() < grid.shell.float().mean()
+    for _ in range(20):
+        grid.prune(0.03)
+    assert grid.occupied.any(), "never everything"
 
 
 def test_samples_carry_gradients_to_the_camera() -> None:

@@ -7,20 +7,23 @@ import torch
 
 from talkface.fields.encodings import ConditionedGrid, spherical_harmonics
 from talkface.fields.occupancy import Occupancy, cell_centers
-from talkface.fields.radiance import Condition, RadianceField, fast_kind
+from talkface.fields.radiance import FADE, Condition, RadianceField, fast_kind
 from talkface.fields.rays import Rays
 from talkface.fields.render import render_image, render_rays
 from talkface.ops.hashgrid import GridShape
 
+WINDOW = torch.tensor([[0.2, 0.3, 0.1], [0.8, 0.9, 0.9]])
+
 
 def make(conditioning: str, eye: int = 1) -> RadianceField:
     torch.manual_seed(0)
-    linear = 4 + eye if conditioning == "planes" else 0
-    grid = ConditionedGrid(GridShape(2, 4, 8, 32, 9, planes=3), 1, linear)
-    field = RadianceField(grid, 4, eye, 3, 16, conditioning)
+    grid = ConditionedGrid(GridShape(2, 4, 8, 32, 9, planes=3))
+    motion = ConditionedGrid(GridShape(2, 2, 6, 12, 9, planes=3), 1, 4 + eye) if conditioning == "planes" else None
+    field = RadianceField(grid, motion, 4, eye, 3, 16)
+    field.window.copy_(WINDOW)
     torch.nn.init.normal_(field.grid.base)
-    if grid.linear is not None:
-        torch.nn.init.normal_(grid.linear, std=0.3)
+    if motion is not None:
+        torch.nn.init.normal_(motion.linear, std=0.3)
     return field
 
 
@@ -52,14 +55,23 @@ def test_equals_the_unfolded_network(conditioning: str, eye: int) -> None:
     ray = torch.arange(11) // 2
     direction = some_rays(6).direction
     density, colour = field(points, ray, direction, field.freeze(given))
-    both = torch.cat([given.drive, given.eye])
-    encoded = field.grid(points, field.grid.table(both if conditioning == "planes" else None)).T
-    drive, lid = given.drive.expand(11, 4), given.eye.expand(11, eye)
+    encoded = field.grid(points, field.grid.base).T
     if conditioning == "attention":
-        drive = drive * field.region(encoded)
-        lid = lid * torch.sigmoid(field.eye_region(encoded)) if eye else lid
-    weight = torch.cat([field.first.weight, field.first_drive.weight, field.first_eye.weight], 1)
-    hidden = (torch.cat([encoded, drive, lid], 1) @ weight.T).relu()
+        drive, lid = given.drive.expand(11, 4) * field.region(encoded), given.eye.expand(11, eye)
+        if eye:
+            lid = lid * torch.sigmoid(field.eye_region(encoded))
+        weight = torch.cat([field.first.weight, field.first_drive.weight], 1)
+        weight = torch.cat([weight, field.first_eye.weight], 1) if eye else weight
+        inputs = torch.cat([encoded, drive, lid], 1)
+    else:
+        place = (points - WINDOW[0][:, None]) / (WINDOW[1] - WINDOW[0])[:, None]
+        table = field.motion.table(torch.cat([given.drive, given.eye]))
+        moving = field.motion(place, table).T.clone()
+        for number, (x, y, _) in enumerate(place.T.tolist()):
+            edge = min(max(min(x, y, 1 - x, 1 - y) / FADE, 0), 1)
+            moving[number] *= edge**2 * (3 - 2 * edge)
+        inputs, weight = torch.cat([encoded, moving], 1), field.first.weight
+    hidden = (inputs @ weight.T).relu()
     hidden = field.second(hidden).relu()
     torch.testing.assert_close(density, field.density_head(hidden)[:, 0].exp(), atol=1e-4, rtol=1e-4)
     seen = torch.cat([field.geometry_head(hidden), spherical_harmonics(direction).T[ray], given.code.expand(11, 3)], 1)
@@ -75,6 +87,18 @@ def test_every_parameter_learns() -> None:
         (seen.colour.square().sum() + seen.opacity.sum()).backward()
         still = [name for name, p in field.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         assert still == []
+
+
+def test_nothing_outside_the_window_follows_the_condition() -> None:
+    """Hair and outline stay as they are whatever the mouth does."""
+    field = make("planes")
+    points = torch.rand(3, 200, generator=torch.Generator().manual_seed(2))
+    low, high = WINDOW[0, :2, None], WINDOW[1, :2, None]
+    outside = ((points[:2] < low) | (points[:2] > high)).any(0)
+    still = Condition(torch.zeros(4), torch.zeros(1), torch.zeros(3))
+    change = (field.density(points, field.freeze(condition())) - field.density(points, field.freeze(still))).abs()
+    assert outside.any() and change[outside].max() == 0
+    assert change[~outside].max() > 1e-3
 
 
 def test_image_rendering_equals_ray_rendering() -> None:

@@ -18,6 +18,9 @@ from talkface.methods.blink_hashgrid.field_config import FieldConfig
 from talkface.ops.hashgrid import GridShape
 from talkface.types import Camera
 
+MOVING_MARGIN_CM = (np.array([1.5, 4.0, 3.0]), np.array([1.5, 3.0, 3.0]))
+"""The moving part of the face reaches so far beyond the mean landmarks: below (a chin drops) and above."""
+
 
 class View(NamedTuple):
     """A rendered head; colour is premultiplied, so the whole picture is ``colour + (1 - opacity) * plate``."""
@@ -46,16 +49,13 @@ class HeadField(nn.Module):
         eye = 1 if config.eye else 0
         if config.triplane:
             shape = GridShape(2, config.levels, config.coarsest, config.finest, config.log2_rows, planes=3)
-            features = config.features
+            grid = ConditionedGrid(shape, config.features)
         else:
             levels = max(2, config.levels * 4 // 3)
             shape = GridShape(3, levels, max(4, config.coarsest // 4), config.finest * 4, config.log2_rows + 2)
-            features = 2
-        linear = config.drive_size + eye if config.conditioning == "planes" else 0
-        grid = ConditionedGrid(shape, features, linear, min(config.condition_levels, shape.levels))
-        self.radiance = RadianceField(
-            grid, config.drive_size, eye, config.code, config.hidden, config.conditioning, config.view
-        )
+            grid = ConditionedGrid(shape, 2)
+        motion = _motion_grid(config, config.drive_size + eye) if config.conditioning == "planes" else None
+        self.radiance = RadianceField(grid, motion, config.drive_size, eye, config.code, config.hidden, config.view)
         self.occupancy = Occupancy(config.occupancy_cells)
         self.components = LandmarkComponents(config.mouth_components, config.brow_components, config.clamp)
         self.codes = nn.Parameter(torch.zeros(frames, config.code))
@@ -77,19 +77,26 @@ class HeadField(nn.Module):
         self.box_numbers.copy_(torch.tensor([*box.center_cm, box.side_cm]))
         self.occupancy.start(torch.from_numpy(shell))
         self.components.fit(landmarks)
+        face = np.nanmean(landmarks, axis=0)
+        low, high = face.min(0), face.max(0)
+        around = np.stack([low - MOVING_MARGIN_CM[0], high + MOVING_MARGIN_CM[1]])
+        self.radiance.window.copy_(torch.from_numpy(box.from_head(around)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with their learning rates, as torch.optim takes them."""
         config = self.config
-        grid = self.radiance.grid
-        network = [p for name, p in self.radiance.named_parameters() if not name.startswith("grid.")]
+        grids = [self.radiance.grid.base]
+        motion = self.radiance.motion
+        if motion is not None:
+            grids.append(motion.base)
+        network = [p for name, p in self.radiance.named_parameters() if not name.startswith(("grid.", "motion."))]
         groups: list[dict[str, Any]] = [
-            {"params": [grid.base], "lr": config.grid_rate},
+            {"params": grids, "lr": config.grid_rate},
             {"params": network, "lr": config.network_rate},
             {"params": [self.codes], "lr": config.code_rate},
         ]
-        if grid.linear is not None:
-            groups.append({"params": [grid.linear], "lr": config.linear_rate})
+        if motion is not None and motion.linear is not None:
+            groups.append({"params": [motion.linear], "lr": config.linear_rate})
         return [{**group, "betas": (0.9, 0.99), "eps": 1e-15} for group in groups]
 
     def condition(self, drive: Tensor, closure: Tensor, frame: int | None = None) -> Condition:
@@ -116,7 +123,7 @@ class HeadField(nn.Module):
             rays,
             self.radiance.freeze(condition),
             config.step_fraction,
-            2 * config.samples,
+            config.samples,
             fast_kind(self.device),
         )
 
@@ -139,3 +146,12 @@ class HeadField(nn.Module):
         image = picture.reshape(5, height, width).cpu().numpy()
         depth = np.where(image[3] > 0.5, image[4] / np.maximum(image[3], 1e-6), 0)
         return View(image[:3].transpose(1, 2, 0).clip(0, 1), image[3].clip(0, 1), depth)
+
+
+def _motion_grid(config: FieldConfig, conditions: int) -> ConditionedGrid:
+    levels, rows = config.motion_levels, config.motion_log2_rows
+    if config.triplane:
+        shape = GridShape(2, levels, config.motion_coarsest, config.motion_finest, rows, planes=3)
+    else:
+        shape = GridShape(3, levels, max(4, config.motion_coarsest // 2), config.motion_finest // 2, rows + 1)
+    return ConditionedGrid(shape, 1, conditions)

@@ -27,8 +27,14 @@ class FieldConfig:
     """Nodes of the finest level (paper: 512)."""
     log2_rows: int = 14
     """Rows of a level at most, as a power of two (paper: 14)."""
-    condition_levels: int = 12
-    """How many of the coarse levels follow the condition ("planes")."""
+    motion_levels: int = 6
+    """Levels of the grid that follows the condition ("planes")."""
+    motion_coarsest: int = 24
+    """Its coarsest nodes, over the moving part of the face."""
+    motion_finest: int = 160
+    """Its finest nodes: about 1 mm."""
+    motion_log2_rows: int = 15
+    """Its rows of a level at most, as a power of two: no collisions, since unused directions would pick up noise."""
     hidden: int = 64
     """Width of the networks (paper: 64)."""
     mouth_components: int = 8
@@ -91,8 +97,6 @@ class FieldConfig:
     """Weight of the opacity's entropy (ER-NeRF: 1e-4)."""
     attention_weight: float = 1e-4
     """Weight of the attention outside the face, reached at the end ("attention"; ER-NeRF: 1e-4)."""
-    smoothness_weight: float = 0.0
-    """Ridge on the condition's share of the tables ("planes")."""
 
     def __post_init__(self) -> None:
         for name in ("levels", "coarsest", "finest", "log2_rows", "hidden", "size_px", "steps", "rays", "samples"):
@@ -111,8 +115,9 @@ class FieldConfig:
 
 PRESETS: dict[str, FieldConfig] = {
     "test": FieldConfig(
-        levels=6, coarsest=16, finest=64, log2_rows=11, hidden=32, size_px=48, steps=300, fine_steps=20, rays=384,
-        warmup_steps=60, occupancy_cells=32, occupancy_every=100, patch_px=12,
+        levels=6, coarsest=16, finest=64, log2_rows=11, motion_levels=4, motion_coarsest=8, motion_finest=40,
+        motion_log2_rows=11, hidden=32, size_px=48, steps=300, fine_steps=20, rays=384,
+        warmup_steps=60, occupancy_cells=32, occupancy_every=100, patch_px=12, grid_rate=2e-2, network_rate=5e-3,
     ),
     "small": FieldConfig(),
     "medium": FieldConfig(size_px=256, first_size_px=128, steps=20_000, fine_steps=4000, step_fraction=1 / 64),

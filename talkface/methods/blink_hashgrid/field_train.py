@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,8 @@ from talkface.ops.composite import accumulate, weights
 
 Drive = Callable[[int, torch.Generator | None], Tensor]
 """Frame number and, while training, the source of noise -> the driving vector of that frame."""
-EMPTY_OPACITY = 0.02
-"""A cell whose samples would absorb less than this share of the light is empty."""
+EMPTY_WEIGHT = 0.03
+"""A cell whose samples never gave more than this share of a ray's colour is empty or hidden."""
 HELD_OUT_SHARE = 0.04
 """The end of the training part that is only watched."""
 
@@ -98,7 +97,7 @@ class FieldTraining:
         """One frame, many rays: mean squared colour error over the plate, and what keeps the opacity honest."""
         config = self.config
         self._use_size(step)
-        self._prune(step, generator)
+        self._prune(step)
         warming = step < config.warmup_steps
         frame = self._any_frame(generator)
         batch = self.data.draw(frame, config.rays // 3 if warming else config.rays, generator)
@@ -108,9 +107,6 @@ class FieldTraining:
         if config.conditioning == "attention" and config.attention_weight:
             term = self._attention_term(frame, batch, rays, frozen)
             losses["loss"] = losses["loss"] + config.attention_weight * step / max(config.steps, 1) * term
-        linear = self.head.radiance.grid.linear
-        if config.smoothness_weight and linear is not None:
-            losses["loss"] = losses["loss"] + config.smoothness_weight * linear.square().sum()
         return losses
 
     def fine_step(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -139,7 +135,15 @@ class FieldTraining:
         rays = self._rays(frame, batch.pixels)
         offset = torch.rand(len(batch.pixels), generator=generator).to(self.device)
         seen = render_rays(
-            self.head.radiance, self.head.occupancy, rays, frozen, self.config.step_fraction, most, offset, self.kind
+            self.head.radiance,
+            self.head.occupancy,
+            rays,
+            frozen,
+            self.config.step_fraction,
+            most,
+            offset,
+            self.kind,
+            True,
         )
         return frozen, rays, seen
 
@@ -163,22 +167,16 @@ class FieldTraining:
         outside = ((batch.pixels < low) | (batch.pixels > high)).any(1).nonzero()[:256, 0].to(self.device)
         some = Rays(rays.origin, rays.direction[:, outside])
         samples = self.head.occupancy.samples(some, self.config.step_fraction, self.config.samples)
-        region, eye = self.head.radiance.attention_norm(samples.points, frozen)
+        both = self.head.radiance.attention_norm(samples.points)
         with torch.no_grad():
             density = self.head.radiance.density(samples.points, frozen, self.kind)
             weight = weights(density * self.config.step_fraction, samples.ray)
-        both = torch.stack([region, region * eye])
-        return accumulate(weight, both, samples.ray, len(outside)).sum(0).mean() if len(outside) else region.sum()
+        return accumulate(weight, both, samples.ray, len(outside)).sum() / max(len(outside), 1)
 
-    def _prune(self, step: int, generator: torch.Generator) -> None:
+    def _prune(self, step: int) -> None:
         config = self.config
-        if step < config.warmup_steps or (step - config.warmup_steps) % config.occupancy_every:
-            return
-        threshold = -np.log(1 - EMPTY_OPACITY) / config.step_fraction
-        for turn in range(3):
-            frozen = self.head.radiance.freeze(self.condition(self._any_frame(generator), generator))
-            density = partial(self.head.radiance.density, frozen=frozen, kind=self.kind)
-            self.head.occupancy.refresh(density, threshold, generator, decay=1.0 if turn else 0.7)
+        if step >= config.warmup_steps and (step - config.warmup_steps) % config.occupancy_every == 0:
+            self.head.occupancy.prune(EMPTY_WEIGHT)
 
     # -- what a frame is -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,176 @@
+"""The field learns a person whose every pixel is known: quality, mouth, eyes, resume, ablations."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from talkface.errors import UserError
+from talkface.methods.blink_hashgrid.field import HeadField
+from talkface.methods.blink_hashgrid.field_condition import LandmarkComponents
+from talkface.methods.blink_hashgrid.field_config import PRESETS, FieldConfig
+from talkface.methods.blink_hashgrid.field_train import FieldTraining
+
+_path = Path(__file__).parents[2] / "data" / "ball_person.py"
+_spec = importlib.util.spec_from_file_location("ball_person", _path)
+ball_person = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(ball_person)
+TINY = replace(PRESETS["test"], steps=6, fine_steps=2, warmup_steps=3, rays=64, occupancy_every=2, patch_px=8)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    return ball_person.BallPerson(frames=77)
+
+
+def begin(config: FieldConfig, folder, **more) -> FieldTraining:
+    torch.manual_seed(0)
+    training = FieldTraining(HeadField(config, len(folder.track)), folder, **more)
+    training.settle()
+    return training
+
+
+def run(training: FieldTraining, first: int = 0, last: int | None = None, state=None):
+    """The trainer's loop, bare."""
+    stage = training.coarse_stage()
+    optimiser = torch.optim.Adam(stage.parameters)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    generator = torch.Generator().manual_seed(1)
+    if state is not None:
+        training.head.load_state_dict(state[0])
+        optimiser.load_state_dict(state[1])
+        generator.set_state(state[2])
+    for step in range(first, last or stage.steps):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * stage.learning_rate(step / stage.steps)
+        loss = stage.step(step, generator)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    copy = {name: tensor.clone() for name, tensor in training.head.state_dict().items()}
+    return copy, optimiser.state_dict(), generator.get_state()
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    training = begin(replace(PRESETS["test"], steps=450), folder)
+    run(training)
+    return training
+
+
+def test_it_learns_the_ball(folder, trained) -> None:
+    errors = []
+    for frame in folder.test_indices:
+        rendered, truth, mask = trained.compare(int(frame))
+        errors.append(((rendered - truth)[mask] ** 2).mean())
+    assert -10 * np.log10(np.mean(errors)) > 25
+
+
+def test_mouth_and_eyes_follow(trained) -> None:
+    scores = trained.validate()
+    assert scores["mouth_opening_r"] > 0.8
+    assert scores["eye_closure_r"] > 0.8
+
+
+def test_the_meter_sees_a_frozen_face(folder, trained) -> None:
+    """The same picture for every condition must not look like a moving mouth."""
+    frozen = trained.condition(int(trained.held_out[0]))
+    look = lambda frame, pixels: trained.head.shade(trained._rays(frame, pixels), frozen).colour  # noqa: E731
+    scores = trained.meter.follow([int(f) for f in folder.test_indices], look)
+    assert abs(scores["mouth_opening_r"]) < 0.75
+    assert trained.coarse_stage().watch["mouth_opening_r"][0] == 0.5
+
+
+def test_blink_changes_the_eyes_only(folder, trained) -> None:
+    frame = int(folder.test_indices[0])
+    head, data = trained.head, trained.data
+    drive = trained.drive(frame, None)
+    views = [
+        head.render(head.condition(drive, torch.tensor([c])), data.camera, data.poses[frame]).colour for c in (0.0, 1.0)
+    ]
+    change = np.abs(views[0] - views[1]).mean(2)
+    eyes = np.zeros(change.shape, bool)
+    for points in (slice(36, 42), slice(42, 48)):
+        low = data.landmarks_px[frame, points].min(0).astype(int) - 1
+        high = data.landmarks_px[frame, points].max(0).astype(int) + 3
+        eyes[low[1] : high[1], low[0] : high[0]] = True
+    assert change[eyes].mean() > 5 * change[~eyes].mean()
+
+
+def test_depth_is_metric(folder, trained) -> None:
+    """The rendered depth at the ball's front is its distance, cm."""
+    frame = int(folder.test_indices[1])
+    data = trained.data
+    view = trained.head.render(trained.condition(frame), data.camera, data.poses[frame])
+    middle = data.landmarks_px[frame, 30].astype(int)
+    origin = data.poses[frame][:3, 3]
+    expected = np.linalg.norm(folder.track.landmarks[frame, 30] - origin)
+    assert view.depth[middle[1], middle[0]] == pytest.approx(expected, abs=1.0)
+
+
+def test_resuming_is_exact(folder) -> None:
+    whole = run(begin(TINY, folder))
+    half = run(begin(TINY, folder), last=3)
+    fresh = begin(TINY, folder)
+    torch.rand(5)  # another global random state must not matter
+    resumed = run(fresh, first=3, state=half)
+    assert all(torch.equal(whole[0][name], resumed[0][name]) for name in whole[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"triplane": False},
+        {"conditioning": "attention"},
+        {"eye": False},
+        {"conditioning": "attention", "eye": False, "triplane": False},
+        {"drive": 32, "conditioning": "attention"},
+        {"drive": 32},
+        {"view": False},
+        {"first_size_px": 24, "first_share": 0.5},
+    ],
+)
+def test_every_setting_steps(folder, change) -> None:
+    config = replace(TINY, **change)
+    code = torch.nn.Parameter(torch.randn(len(folder.track), 32))
+    drive = (lambda frame, generator: code[frame]) if config.drive else None
+    training = begin(config, folder, drive=drive)
+    run(training)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(2):
+        losses = training.fine_step(step, generator)
+        losses["loss"].backward()
+        assert torch.isfinite(losses["loss"])
+    assert "random_features" in training.fine_step(0, generator)
+    if config.drive:
+        assert code.grad is not None and code.grad.abs().sum() > 0
+    assert training.preview().shape[2] == 3
+
+
+def test_components_whiten_and_clamp() -> None:
+    rng = np.random.default_rng(0)
+    faces = np.zeros((400, 68, 3))
+    faces[:, 48:68, 1] = rng.normal(size=(400, 1)) * np.linspace(-1, 1, 20)
+    faces[:, 17:27, 1] = rng.normal(size=(400, 1)) * 0.3
+    faces[7] = np.nan
+    components = LandmarkComponents(mouth=3, brow=1)
+    components.fit(faces)
+    values = components(torch.from_numpy(np.delete(faces, 7, 0)).float())
+    inside = values.abs() < 2.4
+    assert values[:, 0].std() == pytest.approx(1, abs=0.05) and values[:, 3].std() == pytest.approx(1, abs=0.05)
+    assert values[:, 1:3].abs().max() < 1e-3, "directions without any variance stay silent"
+    assert inside.float().mean() > 0.9
+    assert components(torch.full((68, 3), 50.0)).abs().max() <= 2.5
+    assert components(torch.full((68, 3), torch.nan)).eq(0).all()
+
+
+def test_bad_options_are_one_sentence() -> None:
+    for bad in ({"rays": 0}, {"finest": 8}, {"conditioning": "magic"}, {"levels": -1}):
+        with pytest.raises(UserError):
+            FieldConfig(**bad)
+    assert set(PRESETS) == {"test", "small", "medium", "full"}
