@@ -167,6 +167,7 @@ class _Upright:
             width = max(1, round(width * pixel_shape))
         shrink = min(1.0, (max_side_px or MAX_SIDE_PX) / max(height, width))
         self._height, self._width = max(1, round(height * shrink)), max(1, round(width * shrink))
+        self._filter = "AREA" if shrink < 1 else "BILINEAR"
         self._quarters = round(first.rotation / 90) % 4
         turned = self._quarters % 2 == 1
         self.size_px = (self._width, self._height) if turned else (self._height, self._width)
@@ -174,7 +175,7 @@ class _Upright:
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """[height, width, 3] uint8."""
-        image = frame.to_ndarray(format="rgb24", width=self._width, height=self._height, interpolation="AREA")
+        image = frame.to_ndarray(format="rgb24", width=self._width, height=self._height, interpolation=self._filter)
         return np.ascontiguousarray(np.rot90(image, self._quarters)) if self._quarters else image
 
 

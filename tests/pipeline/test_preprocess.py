@@ -188,8 +188,7 @@ def test_the_report_says_it_all_in_one_file(tmp_path, stand_ins):
 
 @pytest.mark.parametrize(
     "stop_at",
-    [("put_frame", 0), ("put_frame", 33), ("put_track", 0), ("put_background", 0), ("put_labels", 17),
-     ("put_torso", 40), ("put_speech", 0), ("finish", 0)],
+    [("put_frame", 33), ("put_track", 0), ("put_labels", 17), ("put_torso", 40), ("put_speech", 0), ("finish", 0)],
 )  # fmt: skip
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, stand_ins, monkeypatch, stop_at):
     video = film(tmp_path / "me.mp4", 60)
@@ -215,7 +214,7 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path, stand_ins, monkeypatc
     done = preprocess(video, tmp_path / "torn")
     assert contents(done.root) == whole
     assert all(p.stat().st_mtime_ns == time for p, time in kept.items())  # finished frames are kept
-    if name in ("put_background", "put_labels", "put_torso", "put_speech", "finish"):
+    if name in ("put_labels", "put_torso", "put_speech", "finish"):
         assert stand_ins["look"] == looks  # the face is not looked for again
     if name in ("put_speech", "finish"):
         assert stand_ins["labels"] == labels
@@ -510,6 +509,7 @@ def test_a_real_clip_comes_out_whole(person):
     assert person.background_invented[128, 128]
 
 
+@pytest.mark.slow
 def test_a_real_clip_with_a_stranger_and_an_absence_keeps_gaps(shared_data, tmp_path):
     """Frames 30-39 show nobody, 60-79 two people; the rest is as filmed."""
     pytest.importorskip("mediapipe")
