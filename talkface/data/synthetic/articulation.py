@@ -100,7 +100,7 @@ def mouth_track(
     for phoneme in phonemes:
         shapes = visemes(phoneme.symbol)
         stressed = 1.15 if phoneme.symbol.startswith("'") else 1.0 if phoneme.symbol.startswith(",") else 0.92
-        effort = stressed * generator.lognormal(0, 0.10)
+        effort = stressed * generator.lognormal(0, 0.06)
         part = (phoneme.end_s - phoneme.start_s) / len(shapes)
         for index, shape in enumerate(shapes):
             target, jaw, lips = _SHAPES[shape]
