@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from talkface.audio import mouth
+from talkface.audio.sync import IN_STEP_FRAMES
 from talkface.face.eyes import blink_events
 from talkface.geometry import angles_from_rotation
 from talkface.io.store import PersonWriter
@@ -19,6 +20,7 @@ from talkface.types import Track
 
 _FOREHEAD, _CHIN = 10, 152
 _LOOKED_AT = 24
+_LIMITS = ("Head turns", "Blinks")
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,9 @@ def verdicts(facts: dict[str, Any]) -> list[Verdict]:
 
 
 def overall(judged: Sequence[Verdict]) -> tuple[str, str]:
-    """Level and one sentence for the clip as a whole: the weakest of length, size and sync, or two weak others."""
-    poor = [v.what.lower() for v in judged if v.level == "poor"]
-    fair = [v.what.lower() for v in judged if v.level == "fair"]
+    """Level and one sentence for the clip as a whole. Few turns or blinks limit what can be rendered, not training."""
+    poor = [v.what.lower() for v in judged if v.level == "poor" and v.what not in _LIMITS]
+    fair = [v.what.lower() for v in judged if v.level != "good" and v.what.lower() not in poor]
     if poor:
         return "poor", f"Usable with care: {_and(poor)} {'is' if len(poor) == 1 else 'are'} below what training needs."
     if fair:
@@ -167,7 +169,8 @@ def _judge(
 
 
 def _sync(sync: dict[str, Any]) -> Verdict:
-    needs = "r 0.45 and a lag of 0 or 1 frame"
+    first, last = IN_STEP_FRAMES
+    needs = f"r 0.45 and a lag of {first:+d} to {last:+d} frames"
     if sync["r"] is None:
         return Verdict("Sound and lips", "not measured", "fair", f"Could not be judged: {sync['why']}.", needs)
     value = f"r {sync['r']:.2f}, lag {sync['lag_frames']:+d} frames"
@@ -176,7 +179,7 @@ def _sync(sync: dict[str, Any]) -> Verdict:
     if not sync["sure"]:
         says = "Too little or too noisy speech to be sure of the lag; check by eye that the lips fit the words."
         return Verdict("Sound and lips", value, "fair", says, needs)
-    if abs(sync["lag_frames"]) > 1:
+    if not first <= sync["lag_frames"] <= last:
         by_ms = 40 * abs(sync["lag_frames"])
         says = f"The sound is about {by_ms} ms {late}: run again with --fix-sync, or the mouth will be wrong."
         return Verdict("Sound and lips", value, "poor", says, needs)

@@ -467,6 +467,8 @@ def test_the_verdict_follows_the_numbers():
         "240 ms late: run again with --fix-sync" in next(v for v in verdicts(late) if v.what == "Sound and lips").says
     )
     assert overall(verdicts(late))[0] == "poor"
+    still = verdicts(facts | {"yaw_deg": [0.0, 1.0]})
+    assert overall(still) == ("fair", "Fit for training; head turns could be better.")
     short = {v.what: v.level for v in verdicts(facts | {"valid_seconds": 8.0, "seconds": 8.1, "face_px": 150.0})}
     assert (short["Length"], short["Face size"], short["Usable frames"]) == ("poor", "fair", "good")
 
