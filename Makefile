@@ -29,7 +29,7 @@ types: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/pytest -m "not slow and not gpu" -n 2 --durations=10
+	$(BIN)/pytest -m "not slow and not gpu" -n 2 --dist loadgroup --durations=10
 
 slow: setup
 	$(BIN)/pytest -m slow

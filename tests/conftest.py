@@ -44,6 +44,33 @@ def ict_model():
     return ict()
 
 
+@pytest.fixture(scope="session")
+def person(tmp_path_factory: pytest.TempPathFactory):
+    """A drawn speaker of 12 s, small, with exact truth."""
+    from talkface.io.store import PersonFolder
+    from talkface.pipeline.synthesize import Synthesize, synthesize
+
+    out = tmp_path_factory.mktemp("speaker")
+    synthesize(out, Synthesize(seconds=12.0, size=96, seed=5, head="builtin", recorded=True, processed=True))
+    return PersonFolder(out / "processed")
+
+
+@pytest.fixture(scope="session")
+def runs(person, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One run of preset `test` per method."""
+    import torch
+
+    from talkface import methods
+    from talkface.pipeline.train import train
+
+    torch.set_num_threads(1)
+    personal = [m.name for m in methods.all_methods() if m.learns == "person"]
+    out = tmp_path_factory.mktemp("runs")
+    for name in personal:
+        train(name, person.root, out / name, config=methods.get(name).preset("test"))
+    return {name: out / name for name in personal}
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     absent = [r for r in skipped if "ABSENT" in str(r.longrepr)]

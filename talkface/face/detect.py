@@ -7,7 +7,7 @@ from types import TracebackType
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from talkface.errors import UserError
+from talkface.face.hush import hushed, load_mediapipe
 
 LANDMARKS_68: tuple[int, ...] = (
     # jaw, subject's right ear to left ear
@@ -48,19 +48,18 @@ class Detector:
     """
 
     def __init__(self) -> None:
-        try:
-            import mediapipe
-        except ImportError as error:
-            raise UserError("face tracking needs mediapipe: pip install 'talkface[track]'") from error
-        solutions = mediapipe.solutions
-        self._mesh = solutions.face_mesh.FaceMesh(
-            static_image_mode=False,
-            max_num_faces=1,
-            refine_landmarks=True,
-            min_detection_confidence=0.5,
-            min_tracking_confidence=0.5,
-        )
-        self._counter = solutions.face_detection.FaceDetection(model_selection=0, min_detection_confidence=0.6)
+        solutions = load_mediapipe().solutions
+        with hushed():  # the notes come with the first picture
+            self._mesh = solutions.face_mesh.FaceMesh(
+                static_image_mode=False,
+                max_num_faces=1,
+                refine_landmarks=True,
+                min_detection_confidence=0.5,
+                min_tracking_confidence=0.5,
+            )
+            self._counter = solutions.face_detection.FaceDetection(model_selection=0, min_detection_confidence=0.6)
+            for network in (self._mesh, self._counter):
+                network.process(np.zeros((64, 64, 3), np.uint8))
         self._seen = 0
         self.several_faces = False
         """Whether the latest count found a second face."""

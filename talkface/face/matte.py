@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from talkface.errors import UserError
+from talkface.face.hush import hushed, load_mediapipe
 
 _RADIUS_AT_512_PX = 6
 _EPSILON = 1e-4
@@ -24,11 +24,10 @@ class Matter:
     """
 
     def __init__(self) -> None:
-        try:
-            import mediapipe
-        except ImportError as error:
-            raise UserError("person mattes need mediapipe; install talkface[track]") from error
-        self._network = mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+        segmentation = load_mediapipe().solutions.selfie_segmentation
+        with hushed():  # the notes come with the first picture
+            self._network = segmentation.SelfieSegmentation(model_selection=0)
+            self._network.process(np.zeros((64, 64, 3), np.uint8))
 
     def __call__(self, frame: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
         """How much of each pixel is person, in [0, 1]; `frame` is RGB."""

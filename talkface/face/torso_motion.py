@@ -24,7 +24,9 @@ _REACH_CM = (3.0, 9.0)
 
 @runtime_checkable
 class _Manifest(Protocol):
-    clips: Any
+    @property
+    def clips(self) -> Any:
+        """(start, stop) ranges."""
 
 
 @runtime_checkable

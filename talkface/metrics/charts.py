@@ -33,6 +33,8 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     frames = max((len(line.values) for line in lines), default=1)
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines] or [np.zeros(0)])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    if high - low < 1e-9:  # a flat line lies in the middle
+        low, high = low - 0.5, high + 0.5
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
