@@ -177,7 +177,9 @@ def _synthesize(arguments: Sequence[str]) -> Any:
         speaker: tyro.conf.OmitArgPrefixes[Synthesize] = dataclasses.field(default_factory=Synthesize)
 
     options = _options(Options, "synthesize", arguments)
-    return synthesize(options.out, options.speaker)
+    result = synthesize(options.out, options.speaker)
+    _say(options, "\n".join(f"{clip['clip']}: {clip['frames']} frames" for clip in result["clips"]))
+    return result
 
 
 def _preprocess(arguments: Sequence[str]) -> Any:
@@ -200,6 +202,10 @@ def _preprocess(arguments: Sequence[str]) -> Any:
     from talkface.pipeline.preprocess import preprocess
 
     folder = preprocess(options.video, options.out, fix_sync=options.fix_sync, focal_px=options.focal_px)
+    _say(
+        options,
+        f"{folder.manifest.frames} frames in {folder.root}; {folder.root / 'report.html'} says how fit they are",
+    )
     return {"folder": str(folder.root), "frames": folder.manifest.frames, "facts": folder.manifest.facts}
 
 
@@ -231,9 +237,16 @@ def _train(arguments: Sequence[str]) -> Any:
     options = _options(kind, f"train {method.name}", arguments[1:])
     from talkface.pipeline.train import train
 
-    return train(
+    result = train(
         method.name, options.data, options.out, config=options.config, resume=options.resume, device=options.device
     )
+    _say(
+        options,
+        f"{options.out} learned in {result['taken_s'] / 60:.1f} min; try `talkface render {options.out} AUDIO ...`",
+    )
+    for warning in result["warnings"]:
+        _say(options, f"warning: {warning}")
+    return result
 
 
 def _train_lips(arguments: Sequence[str]) -> Any:
@@ -287,7 +300,9 @@ def _render(arguments: Sequence[str]) -> Any:
     from talkface.pipeline.render import render
 
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in ("quiet", "json")}
-    return render(given.pop("run"), given.pop("audio"), given.pop("out"), **given)
+    result = render(given.pop("run"), given.pop("audio"), given.pop("out"), **given)
+    _say(options, f"{result['video']}: {result['seconds']:.1f} s, {result['frames_per_second']} frames per second")
+    return result
 
 
 def _evaluate(arguments: Sequence[str]) -> Any:
@@ -305,11 +320,20 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         """The processed folder, if it moved since training."""
         max_frames: int | None = None
         """Score only the first so many test frames."""
+        speech: Path | None = None
+        """Also render 30 s of this (somebody else's) speech with commanded blinks, and score what was asked."""
 
     options = _options(Evaluate, "evaluate", arguments)
     from talkface.pipeline.evaluate import evaluate
 
-    return evaluate(options.run, options.out, data=options.data, max_frames=options.max_frames)
+    scores = evaluate(options.run, options.out, data=options.data, max_frames=options.max_frames)
+    if options.speech is not None:
+        from talkface.pipeline.driven import driven
+
+        scores["driven"] = driven(options.run, options.speech, options.out)
+        _say(options, "driven: " + ", ".join(f"{name} {value}" for name, value in scores["driven"].items()))
+    _say(options, f"{options.out / 'report.html'} tells it all")
+    return scores
 
 
 def _benchmark(arguments: Sequence[str]) -> Any:
@@ -370,6 +394,12 @@ def _assets(arguments: Sequence[str]) -> Any:
             if not asset["path"]:
                 print(f"    get it from {asset['get']}\n    and put {asset['file']} into {assets.folders()[0]}")
     return known
+
+
+def _say(options: _Output, text: str) -> None:
+    """A closing line for people."""
+    if not options.json and not options.quiet:
+        print(text)
 
 
 def _options(kind: Any, name: str, arguments: Sequence[str]) -> Any:
