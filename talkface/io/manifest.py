@@ -86,17 +86,18 @@ def read_manifest(path: Path, names: frozenset[str]) -> Manifest:
         raise UserError(f"{path} is broken ({_brief(error)}); preprocess the video again") from error
 
 
-def split_frames(frames: int, clips: Ranges) -> dict[str, Ranges]:
+def split_frames(frames: int, recordings: Ranges) -> dict[str, Ranges]:
     """The first 10/11 of the frames train, the last 1/11 test (as AD-NeRF does).
 
-    The cut moves to the nearest border between clips where one leaves 3 to 20 % for the test: no clip is in both.
+    The border moves to the nearest one between recordings where that leaves 5 to 20 % for the test, so that no
+    recording is in both. Cuts within a recording do not move it.
     """
     cut = math.ceil(frames * 10 / 11)
-    borders = [start for start, _ in clips if 0.8 * frames <= start <= 0.97 * frames]
+    borders = [start for start, _ in recordings if 0.8 * frames <= start <= 0.95 * frames]
     if borders:
         cut = min(borders, key=lambda border: abs(border - frames * 10 / 11))
-    train = tuple((a, min(b, cut)) for a, b in clips if a < cut)
-    test = tuple((max(a, cut), b) for a, b in clips if b > cut)
+    train = tuple((a, min(b, cut)) for a, b in recordings if a < cut)
+    test = tuple((max(a, cut), b) for a, b in recordings if b > cut)
     return {"train": train, "test": test}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from talkface.errors import UserError
-from talkface.io.manifest import Manifest, split_frames
+from talkface.io.manifest import Manifest, Ranges, split_frames
 from talkface.io.store import MANIFEST, PersonFolder, PersonWriter
 from talkface.io.video import read_frames
 from talkface.pipeline.fitness import clip_facts
@@ -77,7 +77,8 @@ def preprocess(video: Path, out: Path, *, fix_sync: bool = False, focal_px: floa
         facts |= {"sync": sync, **clip_facts(writer, track, recordings.clips)}
         write_report(writer, recordings, track, facts)
         shots = tuple((start, stop) for start, stop in seen["shots"])
-        folder = writer.finish(_manifest(recordings, track, shots, facts))
+        split = split_frames(len(track), tuple(ranges))
+        folder = writer.finish(_manifest(recordings, track, shots, split, facts))
         steps.finish("all", asked)
         return folder
     except UserError as error:
@@ -225,14 +226,14 @@ def _write_au(path: Path, track: Track) -> None:
 
 
 def _manifest(
-    recordings: Recordings, track: Track, shots: tuple[tuple[int, int], ...], facts: dict[str, Any]
+    recordings: Recordings, track: Track, shots: Ranges, split: dict[str, Ranges], facts: dict[str, Any]
 ) -> Manifest:
     return Manifest(
         fps=FPS,
         size_px=track.camera.size_px,
         frames=len(track),
         clips=shots,
-        split=split_frames(len(track), shots),
+        split=split,
         providers={
             "talkface": _version("talkface"),
             "landmarks": f"mediapipe {_version('mediapipe')}",

@@ -269,7 +269,7 @@ def test_cuts_part_a_video(tmp_path, stand_ins):
     stand_ins["cuts"] = [25, 52]
     person = preprocess(film(tmp_path / "me.mp4", 60), tmp_path / "out")
     assert person.manifest.clips == ((0, 25), (25, 52), (52, 60))
-    assert person.manifest.split == {"train": ((0, 25), (25, 52)), "test": ((52, 60),)}
+    assert person.manifest.split == {"train": ((0, 55),), "test": ((55, 60),)}
 
 
 def test_sound_is_moved_clip_by_clip():
