@@ -52,6 +52,8 @@ def read_track(path: Path, frames: int) -> Track:
             raise UserError(f"{path} would unpack to {size >> 20} MB, far more than a track of {frames} frames is")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _NAMES}
+        for name in set(_SINGLE) - {"points_px"}:  # the mesh stays small: it is nine tenths of a track
+            arrays[name] = arrays[name].astype(np.float64)
         return _track(arrays, frames)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; preprocess the video again") from error

@@ -123,7 +123,8 @@ def _look(
     borders = [*sorted(cuts | {0}), len(track)]
     shots = [(a, b) for a, b in pairwise(borders) if b > a]
     writer.put_track(track)
-    return track, steps.finish("look", focal_px, clips=ranges, shots=shots)
+    seen = steps.finish("look", focal_px, clips=ranges, shots=shots)
+    return read_track(writer.root / "track.npz", len(track)), seen  # rounded as a run that goes on will find it
 
 
 def _refuse_unusable(track: Track, source: str) -> None:
