@@ -11,6 +11,7 @@ from typing import Any
 
 from talkface.engine.run import write_json, write_text
 from talkface.errors import UserError
+from talkface.io.store import MANIFEST
 from talkface.methods.blink_hashgrid.config import ROWS, BlinkConfig, ablation, ernerf, preset
 from talkface.pipeline.evaluate import evaluate
 from talkface.pipeline.preprocess import preprocess
@@ -42,13 +43,13 @@ _COLUMNS = (
 )
 
 
-def benchmark(name: str, out: Path, *, data: Path | None = None, minutes: float = 25.0) -> dict[str, Any]:
+def benchmark(name: str, out: Path, *, data: Path | None = None, steps: int | None = None) -> dict[str, Any]:
     """Make one table into `out` as table.json and table.md, and print it.
 
     Args:
-        name: "tracking", "lips", "clips" or "blink_hashgrid".
-        data: The folder of development clips; for "blink_hashgrid" a processed folder.
-        minutes: Refuse rows whose training is expected to take longer.
+        name: "tracking", "lips", "clips", "pose" or "blink_hashgrid".
+        data: The folder of development clips; for "blink_hashgrid" a processed folder, for "pose" a folder of them.
+        steps: Coarse steps of every row that trains; default those of preset `small`.
     """
     if name == "tracking":
         from talkface.pipeline.benchmark_tracking import benchmark_tracking
@@ -60,7 +61,13 @@ def benchmark(name: str, out: Path, *, data: Path | None = None, minutes: float 
         from talkface.pipeline.benchmark_lips import benchmark_lips
 
         return benchmark_lips(out, data)
+    if name == "pose":
+        from talkface.pipeline.benchmark_pose import benchmark_pose
+
+        return benchmark_pose(out, {path.name: path for path in sorted(data.iterdir()) if (path / MANIFEST).is_file()})
     base = preset("small")
+    if steps is not None:
+        base = replace(base, field=replace(base.field, steps=steps))
     if name == "clips":
         rows = {
             clip: _clip_row(out / clip, data / path, base) for clip, path in CLIPS.items() if (data / path).exists()

@@ -20,7 +20,10 @@ from talkface import geometry
 from talkface.errors import UserError
 from talkface.types import FPS, SOURCE_CAMERA, Camera, Pose
 
-POSE_FORMS = "source, still, a video, a pose file (.csv or .json), or yaw,pitch,roll[,x,y,z] in degrees and cm"
+POSE_FORMS = (
+    "source, still, a video, a pose file (.csv or .json), or yaw,pitch,roll[,x,y,z] in degrees and cm, relative to the "
+    "source's mean head"
+)
 BLINK_FORMS = "auto, none, a number from 0 to 1, a video, an OpenFace .csv, or a .csv of time,closure"
 VIEW_FORMS = "yaw,pitch,roll[,distance] in degrees (distance 1 is the source's), or orbit:DEGREES"
 MAX_TABLE_BYTES = 64 << 20
@@ -29,7 +32,7 @@ _POSE_COLUMNS = ("yaw", "pitch", "roll", "x", "y", "z")
 
 @dataclass(frozen=True)
 class PoseTable:
-    """Poses at times: angles in degrees, cm relative to the source's mean head."""
+    """Poses at times, relative to the source's mean head: angles in degrees, translations in cm."""
 
     time_s: Float[np.ndarray, " rows"]
     values: Float[np.ndarray, "rows 6"]
@@ -47,8 +50,11 @@ def times(frames: int) -> Float[np.ndarray, " frames"]:
 
 
 def pose_from_values(values: Float[np.ndarray, "frames 6"], mean: Pose) -> Pose:
-    """Absolute poses: angles in degrees as they are, translations in cm added to those of the mean head."""
-    yaw, pitch, roll = np.radians(values[:, :3]).T
+    """Poses relative to the mean head: angles in degrees and translations in cm are added to its own.
+
+    Relative, because a tracker's zero is not a person's: 0, 0, 0 is the head as this person usually holds it.
+    """
+    yaw, pitch, roll = (geometry.angles_from_rotation(mean.rotation)[0] + np.radians(values[:, :3])).T
     return Pose(geometry.rotation_from_angles(yaw, pitch, roll), mean.translation[0] + values[:, 3:])
 
 
@@ -101,7 +107,8 @@ def parse_pose(text: str) -> str | PoseTable | Path:
 def read_pose_file(path: Path) -> PoseTable:
     """A table with the columns time (s), yaw, pitch, roll (degrees) and optionally x, y, z (cm).
 
-    JSON is a list of objects with these keys, or an object with a list under "poses".
+    All but time are relative to the mean head. JSON is a list of objects with these keys, or an object with a list
+    under "poses".
     """
     rows = _json_rows(path, "poses") if path.suffix.lower() == ".json" else _csv_rows(path)
     time_s = _column(rows, "time", path)

@@ -103,3 +103,17 @@ def test_broken_tables_are_refused_in_one_sentence(tmp_path, text) -> None:
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(UserError):
         read_openface(tmp_path / "bad.csv")
+
+
+def test_lids_that_a_detector_never_sees_meet_still_blink() -> None:
+    """Somebody whose shut eyes read as 0.62 of open: their blinks count, noise and a long look down do not."""
+    rng = np.random.default_rng(0)
+    opening = np.full(500, 0.4) + 0.006 * rng.standard_normal(500)
+    for middle in (60, 150, 300, 400):
+        opening[middle - 2 : middle + 3] = 0.4 * np.array([0.85, 0.65, 0.62, 0.65, 0.85])
+    opening[210:260] = 0.4 * 0.66
+    closure = lid_closure(np.stack([opening, opening], 1))
+    events = blink_events(closure.mean(1))
+    assert [start for start, _ in events if not 205 <= start <= 265] == [59, 149, 299, 399]
+    quiet = lid_closure(np.stack([0.4 + 0.006 * rng.standard_normal(500)] * 2, 1))
+    assert blink_events(quiet.mean(1)) == []

@@ -25,6 +25,14 @@ def test_numbers_turn_the_head_about_the_mean() -> None:
     assert np.allclose(pose.translation, [2, 2, -60])
 
 
+def test_zero_is_the_mean_head() -> None:
+    held = Pose(geometry.rotation_from_angles(0.1, -0.2, 0.05)[None], np.array([[1.0, 2.0, -60.0]]))
+    pose = controls.pose_from_values(np.array([[0.0] * 6, [10.0, 0, 0, 0, 0, 0]]), held)
+    assert np.allclose(pose.rotation[0], held.rotation[0]) and np.allclose(pose.translation[0], held.translation[0])
+    turned = geometry.angles_from_rotation(pose.rotation[1])
+    assert np.allclose(turned, [0.1 + np.radians(10), -0.2, 0.05])
+
+
 def test_a_pose_file_is_interpolated_and_held(tmp_path: Path) -> None:
     path = tmp_path / "pose.csv"
     path.write_text("time, yaw, pitch, roll\n0,0,0,0\n1,10,0,0\n")
