@@ -56,14 +56,19 @@ def folders() -> list[Path]:
     beside a source checkout.
     """
     given = [Path(p) for p in os.environ.get("TALKFACE_ASSETS", "").split(os.pathsep) if p]
-    home = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "talkface" / "assets"
+    home = user_folder()
     beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "face_model"
     return [*given, home, beside]
 
 
+def user_folder() -> Path:
+    """Where `talkface assets import` puts what the user brings."""
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "talkface" / "assets"
+
+
 def find(name: str) -> Path | None:
     """The file of an asset, or None where the user has not brought it."""
-    asset = _named(name)
+    asset = named(name)
     return next((folder / asset.file for folder in folders() if (folder / asset.file).is_file()), None)
 
 
@@ -75,10 +80,10 @@ def require(name: str) -> Path:
     """
     path = find(name)
     if path is None:
-        asset = _named(name)
+        asset = named(name)
         raise UserError(
             f"{asset.file} is not here (it gives {asset.gives}); get it from {asset.get} "
-            f"and put it into {folders()[0]}, or set TALKFACE_ASSETS to its folder"
+            f"and run `talkface assets import {name} FILE`, or set TALKFACE_ASSETS to its folder"
         )
     return path
 
@@ -92,7 +97,12 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _named(name: str) -> Asset:
+def named(name: str) -> Asset:
+    """An asset by name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
     for asset in ASSETS:
         if asset.name == name:
             return asset

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("RUN --out DIR", "score a run on its held-out frames: scores.json and report.html"),
     "benchmark": ("NAME --out DIR", "regenerate a table: tracking, lips, or a method's ablations"),
     "verify": ("VIDEO", "read the mark of origin in a video"),
-    "assets": ("", "optional files a user may bring: where they are, where to get them, their licence"),
+    "assets": ("[import NAME FILE]", "optional files a user may bring: where to get them, their licence, import"),
 }
 """Name -> what follows it, and what it does."""
 
@@ -379,9 +379,15 @@ def _verify(arguments: Sequence[str]) -> Any:
 
 
 def _assets(arguments: Sequence[str]) -> Any:
+    if arguments and arguments[0] == "import":
+        return _assets_import(arguments[1:])
+
     @dataclasses.dataclass(kw_only=True)
     class Assets(_Output):
-        """Optional files: what each gives, whether it is here, its licence and how to get it."""
+        """Optional files: what each gives, whether it is here, its licence and how to get it.
+
+        `talkface assets import NAME FILE` puts a file that you got where talkface looks for it.
+        """
 
     options = _options(Assets, "assets", arguments)
     from talkface import assets
@@ -392,8 +398,28 @@ def _assets(arguments: Sequence[str]) -> Any:
             print(f"{asset['name']}: {asset['path'] or 'not here'}")
             print(f"    gives {asset['gives']}\n    licence {asset['licence']}")
             if not asset["path"]:
-                print(f"    get it from {asset['get']}\n    and put {asset['file']} into {assets.folders()[0]}")
+                print(f"    get it from {asset['get']}\n    then: talkface assets import {asset['name']} FILE")
     return known
+
+
+def _assets_import(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Import(_Output):
+        """Put a file that you got where talkface looks for it."""
+
+        name: tyro.conf.Positional[str]
+        """Which asset; `talkface assets` lists them."""
+        file: tyro.conf.Positional[Path]
+        """The file, or for the ICT model its folder FaceXModel."""
+
+    options = _options(Import, "assets import", arguments)
+    from talkface.pipeline.bring import bring
+
+    path = bring(options.name, options.file)
+    _say(options, f"{options.name} is now {path}")
+    return {"name": options.name, "path": str(path)}
 
 
 def _say(options: _Output, text: str) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from talkface import assets
+from talkface.errors import UserError
 from talkface.face.correspondence import correspondence
 from talkface.face.detect import FACE_OVAL
 from talkface.face.model import PARTS, ict
@@ -115,8 +118,23 @@ def face_basis(source: Source = "auto") -> FaceBasis:
 
 def canonical_face() -> Float[np.ndarray, "468 3"]:
     """The user's canonical face, cm, in landmark order."""
-    with np.load(assets.require("canonical"), allow_pickle=False) as data:
-        return data["vertices"].astype(float)
+    return read_canonical(assets.require("canonical"))
+
+
+def read_canonical(path: Path) -> Float[np.ndarray, "468 3"]:
+    """The canonical face of a packed file, cm.
+
+    Raises:
+        UserError: the file is not one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            vertices = data["vertices"].astype(float)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        raise UserError(f"{path} is not a packed canonical face: {error}") from error
+    if vertices.shape != (468, 3):
+        raise UserError(f"{path} has vertices of shape {vertices.shape}; the canonical face has (468, 3)")
+    return vertices
 
 
 @lru_cache(maxsize=1)

@@ -61,10 +61,15 @@ def ict() -> FaceModel:
     Raises:
         UserError: the file is absent or is not that model.
     """
-    return _read(assets.require("ict"))
+    return read_ict(assets.require("ict"))
 
 
-def _read(path: Path) -> FaceModel:
+def read_ict(path: Path) -> FaceModel:
+    """A packed ICT model.
+
+    Raises:
+        UserError: the file is not one.
+    """
     try:
         with np.load(path, allow_pickle=False) as data:
             identity = (

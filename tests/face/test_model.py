@@ -52,7 +52,7 @@ def folder(tmp_path, monkeypatch):
 def test_a_folder_of_obj_files_is_packed_and_read(folder, tmp_path) -> None:
     path, base, offsets = folder
     pack.pack_ict(path, tmp_path / "packed.npz")
-    read = model._read(tmp_path / "packed.npz")
+    read = model.read_ict(tmp_path / "packed.npz")
     np.testing.assert_allclose(read.neutral, base, atol=1e-6)
     np.testing.assert_allclose(read.identity[42], offsets["identity042"], atol=1e-4)
     np.testing.assert_allclose(read.expression[0], offsets["jawOpen"], atol=1e-4)
@@ -73,4 +73,4 @@ def test_missing_and_wrong_files_are_named(folder, tmp_path) -> None:
 def test_a_broken_model_file_is_refused(tmp_path, content) -> None:
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(UserError, match="not a packed ICT face model"):
-        model._read(tmp_path / "bad.npz")
+        model.read_ict(tmp_path / "bad.npz")

@@ -1,0 +1,56 @@
+"""`talkface assets import`: put a file that the user brought where the toolkit looks for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from talkface import assets
+from talkface.errors import UserError
+
+
+def bring(name: str, source: Path) -> Path:
+    """Copy an asset into the user's data folder (the ICT model also from its folder FaceXModel), whole or not at all.
+
+    Returns:
+        Where it is now.
+
+    Raises:
+        UserError: no such asset or file, or it is not what its name says.
+    """
+    asset = assets.named(name)
+    if not source.exists():
+        raise UserError(f"{source} does not exist; {asset.file} is to be had from {asset.get}")
+    target = assets.user_folder() / asset.file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.new.npz" if target.suffix == ".npz" else f".{target.name}.new")
+    try:
+        if name == "ict" and source.is_dir():
+            from talkface.face.pack import pack_ict
+
+            pack_ict(source, fresh)
+        else:
+            shutil.copyfile(source, fresh)
+        _check(name, fresh)
+        fresh.replace(target)
+    except OSError as error:
+        raise UserError(f"cannot bring {source}: {error.strerror or error}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return target
+
+
+def _check(name: str, path: Path) -> None:
+    """Open it the way the toolkit will."""
+    if name == "ict":
+        from talkface.face.model import read_ict
+
+        read_ict(path)
+    elif name == "canonical":
+        from talkface.face.basis import read_canonical
+
+        read_canonical(path)
+    else:
+        from talkface.engine.run import read_tensors
+
+        read_tensors(path)
