@@ -6,9 +6,12 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from types import ModuleType
 
 from talkface.errors import UserError
+
+_ONE_AT_A_TIME = RLock()
 
 
 def load_mediapipe() -> ModuleType:
@@ -29,14 +32,15 @@ def load_mediapipe() -> ModuleType:
 @contextmanager
 def hushed() -> Iterator[None]:
     """Nothing that native code or a dependency's deprecations say reaches stderr meanwhile; errors still raise."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _ONE_AT_A_TIME:  # else a second thread would keep the first one's nowhere as the real stderr
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
