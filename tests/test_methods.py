@@ -76,12 +76,15 @@ def test_each_control_moves_its_region_and_little_else(name: str, runs: dict[str
 
     plain = frame()
     points = person.track.landmarks_px[3]
-    rows = np.arange(96)[:, None]
-    eyes = np.abs(rows - points[36:48, 1].mean()) < 8
-    below = rows > points[30, 1]
+    eyes = np.zeros(plain.opacity.shape, bool)
+    for eye in (points[36:42], points[42:48]):
+        (left, top), (right, bottom) = eye.min(0).astype(int) - 2, eye.max(0).astype(int) + 3
+        eyes[top:bottom, left:right] = True
     shut = np.abs(frame(closure=1.0).colour - plain.colour).mean(-1) * plain.opacity
     if "blink" in methods.get(name).controls:
-        assert shut[np.broadcast_to(eyes, shut.shape)].mean() > 3 * shut[np.broadcast_to(below, shut.shape)].mean()
+        below = np.arange(96)[:, None] > points[30, 1]
+        assert shut[eyes].mean() > 3 * shut[~eyes].mean()
+        assert shut[eyes].mean() > 3 * shut[np.broadcast_to(below, shut.shape)].mean()
     turned = renderer.source.pose[np.full(25, 3)]
     turned = Pose(geometry.rotation_from_angles(0.3, 0.0, 0.0) @ turned.rotation, turned.translation)
     for other in (frame(pose=turned), frame(view=_moved(renderer, 0.25))):
