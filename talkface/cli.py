@@ -4,17 +4,15 @@ Exit codes: 0 done, 2 the user's input or environment is at fault (one sentence 
 kept), 1 a defect of ours. With `--json` one JSON object goes to stdout and nothing else.
 """
 
-import contextlib
 import dataclasses
-import io
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from talkface.errors import UserError
+from talkface.shell import Output, options_of, say
 
 if TYPE_CHECKING:
     pass
@@ -33,14 +31,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assets": ("[import NAME FILE]", "optional files a user may bring: where to get them, their licence, import"),
 }
 """Name -> what follows it, and what it does."""
-
-
-@dataclasses.dataclass(kw_only=True)
-class _Output:
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print one JSON object on stdout and nothing else there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,32 +85,9 @@ def _help() -> str:
     )
 
 
-def _parse(kind: Any, name: str, arguments: Sequence[str], default: Any = None) -> Any:
-    """Options of one command from the shell; tyro's help, but its complaints as one sentence."""
-    import tyro
-
-    heard = io.StringIO()
-    options: dict[str, Any] = {} if default is None else {"default": default}
-    try:
-        with contextlib.redirect_stderr(heard):
-            return tyro.cli(kind, args=list(arguments), prog=f"talkface {name}", **options)
-    except SystemExit as stop:
-        if stop.code:
-            raise UserError(_one_sentence(heard.getvalue(), name)) from None
-        raise
-
-
-def _one_sentence(box: str, name: str) -> str:
-    """The text of a framed complaint without its frame."""
-    lines = [line.strip(" │|╭╰╮╯─-") for line in box.splitlines()]
-    text = " ".join(line for line in lines if line)
-    text = re.sub(r"For full helptext.*", "", text).strip().rstrip(".")
-    return f"{text}; see `talkface {name} --help`"
-
-
 def _demo(arguments: Sequence[str]) -> Any:
     @dataclasses.dataclass(kw_only=True)
-    class Demo(_Output):
+    class Demo(Output):
         """Draw a speaker, learn them, make them say something new, and score the result (about ten minutes)."""
 
         out: Path = Path("demo")
@@ -128,7 +95,7 @@ def _demo(arguments: Sequence[str]) -> Any:
         seed: int = 5
         """Another seed draws another person."""
 
-    options = _options(Demo, "demo", arguments)
+    options = options_of(Demo, "demo", arguments)
     from talkface.pipeline.demo import demo
 
     return demo(options.out, seed=options.seed)
@@ -136,10 +103,10 @@ def _demo(arguments: Sequence[str]) -> Any:
 
 def _doctor(arguments: Sequence[str]) -> Any:
     @dataclasses.dataclass(kw_only=True)
-    class Doctor(_Output):
+    class Doctor(Output):
         """What this machine has and lacks, feature by feature, with the command that mends it."""
 
-    options = _options(Doctor, "doctor", arguments)
+    options = options_of(Doctor, "doctor", arguments)
     from talkface.pipeline.doctor import doctor
 
     return doctor(show=not options.json)
@@ -169,16 +136,16 @@ def _synthesize(arguments: Sequence[str]) -> Any:
     from talkface.pipeline.synthesize import Synthesize, synthesize
 
     @dataclasses.dataclass(kw_only=True)
-    class Options(_Output):
+    class Options(Output):
         """A drawn speaker (or many) with exact ground truth."""
 
         out: tyro.conf.Positional[Path]
         """Folder for clip.mp4 and truth.npz."""
         speaker: tyro.conf.OmitArgPrefixes[Synthesize] = dataclasses.field(default_factory=Synthesize)
 
-    options = _options(Options, "synthesize", arguments)
+    options = options_of(Options, "synthesize", arguments)
     result = synthesize(options.out, options.speaker)
-    _say(options, "\n".join(f"{clip['clip']}: {clip['frames']} frames" for clip in result["clips"]))
+    say(options, "\n".join(f"{clip['clip']}: {clip['frames']} frames" for clip in result["clips"]))
     return result
 
 
@@ -186,7 +153,7 @@ def _preprocess(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Preprocess(_Output):
+    class Preprocess(Output):
         """A video, a folder of clips, or a folder processed by AD-NeRF's tools, to a processed folder. Resumable."""
 
         video: tyro.conf.Positional[Path]
@@ -198,11 +165,11 @@ def _preprocess(arguments: Sequence[str]) -> Any:
         focal_px: float | None = None
         """Focal length in pixels of the source, if known."""
 
-    options = _options(Preprocess, "preprocess", arguments)
+    options = options_of(Preprocess, "preprocess", arguments)
     from talkface.pipeline.preprocess import preprocess
 
     folder = preprocess(options.video, options.out, fix_sync=options.fix_sync, focal_px=options.focal_px)
-    _say(
+    say(
         options,
         f"{folder.manifest.frames} frames in {folder.root}; {folder.root / 'report.html'} says how fit they are",
     )
@@ -232,20 +199,20 @@ def _train(arguments: Sequence[str]) -> Any:
         ("device", Annotated[str, tyro.conf.arg(help="auto, cpu or cuda.")], "auto"),
         ("config", Annotated[method.config, tyro.conf.arg(name="")], dataclasses.field(default_factory=lambda: config)),
     ]
-    kind = dataclasses.make_dataclass("Train", fields, bases=(_Output,), kw_only=True)
+    kind = dataclasses.make_dataclass("Train", fields, bases=(Output,), kw_only=True)
     kind.__doc__ = f"Learn one person with {method.name}. {method.summary}"
-    options = _options(kind, f"train {method.name}", arguments[1:])
+    options = options_of(kind, f"train {method.name}", arguments[1:])
     from talkface.pipeline.train import train
 
     result = train(
         method.name, options.data, options.out, config=options.config, resume=options.resume, device=options.device
     )
-    _say(
+    say(
         options,
         f"{options.out} learned in {result['taken_s'] / 60:.1f} min; try `talkface render {options.out} AUDIO ...`",
     )
     for warning in result["warnings"]:
-        _say(options, f"warning: {warning}")
+        say(options, f"warning: {warning}")
     return result
 
 
@@ -253,7 +220,7 @@ def _train_lips(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Lips(_Output):
+    class Lips(Output):
         """Pre-train the lip predictor on processed folders of several people."""
 
         data: tyro.conf.Positional[tuple[Path, ...]]
@@ -261,7 +228,7 @@ def _train_lips(arguments: Sequence[str]) -> Any:
         out: Path
         """The predictor's file (.safetensors)."""
 
-    options = _options(Lips, "train lips", arguments)
+    options = options_of(Lips, "train lips", arguments)
     from talkface.pipeline.train_lips import train_lips
 
     return train_lips(options.data, options.out)
@@ -273,7 +240,7 @@ def _render(arguments: Sequence[str]) -> Any:
     from talkface.pipeline.controls import BLINK_FORMS, POSE_FORMS, VIEW_FORMS
 
     @dataclasses.dataclass(kw_only=True)
-    class Render(_Output):
+    class Render(Output):
         """Speech to video: the person of RUN says AUDIO."""
 
         run: tyro.conf.Positional[Path]
@@ -296,12 +263,12 @@ def _render(arguments: Sequence[str]) -> Any:
         device: str = "auto"
         """auto, cpu or cuda."""
 
-    options = _options(Render, "render", arguments)
+    options = options_of(Render, "render", arguments)
     from talkface.pipeline.render import render
 
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in ("quiet", "json")}
     result = render(given.pop("run"), given.pop("audio"), given.pop("out"), **given)
-    _say(options, f"{result['video']}: {result['seconds']:.1f} s, {result['frames_per_second']} frames per second")
+    say(options, f"{result['video']}: {result['seconds']:.1f} s, {result['frames_per_second']} frames per second")
     return result
 
 
@@ -309,7 +276,7 @@ def _evaluate(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Evaluate(_Output):
+    class Evaluate(Output):
         """Score a run on its held-out frames: with the true landmarks, and driven by speech alone."""
 
         run: tyro.conf.Positional[Path]
@@ -323,7 +290,7 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         speech: Path | None = None
         """Also render 30 s of this (somebody else's) speech with commanded blinks, and score what was asked."""
 
-    options = _options(Evaluate, "evaluate", arguments)
+    options = options_of(Evaluate, "evaluate", arguments)
     from talkface.pipeline.evaluate import evaluate
 
     scores = evaluate(options.run, options.out, data=options.data, max_frames=options.max_frames)
@@ -331,8 +298,8 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         from talkface.pipeline.driven import driven
 
         scores["driven"] = driven(options.run, options.speech, options.out)
-        _say(options, "driven: " + ", ".join(f"{name} {value}" for name, value in scores["driven"].items()))
-    _say(options, f"{options.out / 'report.html'} tells it all")
+        say(options, "driven: " + ", ".join(f"{name} {value}" for name, value in scores["driven"].items()))
+    say(options, f"{options.out / 'report.html'} tells it all")
     return scores
 
 
@@ -340,7 +307,7 @@ def _benchmark(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Benchmark(_Output):
+    class Benchmark(Output):
         """Regenerate one table of docs/results.md. Resumable row by row."""
 
         name: tyro.conf.Positional[Literal["tracking", "lips", "pose", "blink_hashgrid", "clips"]]
@@ -352,7 +319,7 @@ def _benchmark(arguments: Sequence[str]) -> Any:
         steps: int | None = None
         """Coarse training steps of every row; by default those of preset small."""
 
-    options = _options(Benchmark, "benchmark", arguments)
+    options = options_of(Benchmark, "benchmark", arguments)
     from talkface.pipeline.benchmark import benchmark
 
     return benchmark(options.name, options.out, data=options.data, steps=options.steps)
@@ -362,13 +329,13 @@ def _verify(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Verify(_Output):
+    class Verify(Output):
         """Read the mark that talkface leaves in every video it makes."""
 
         video: tyro.conf.Positional[Path]
         """Any video."""
 
-    options = _options(Verify, "verify", arguments)
+    options = options_of(Verify, "verify", arguments)
     from talkface.io.provenance import read_mark
 
     mark = read_mark(options.video)
@@ -383,13 +350,13 @@ def _assets(arguments: Sequence[str]) -> Any:
         return _assets_import(arguments[1:])
 
     @dataclasses.dataclass(kw_only=True)
-    class Assets(_Output):
+    class Assets(Output):
         """Optional files: what each gives, whether it is here, its licence and how to get it.
 
         `talkface assets import NAME FILE` puts a file that you got where talkface looks for it.
         """
 
-    options = _options(Assets, "assets", arguments)
+    options = options_of(Assets, "assets", arguments)
     from talkface import assets
 
     known = [{**dataclasses.asdict(a), "path": str(assets.find(a.name) or "")} for a in assets.ASSETS]
@@ -406,7 +373,7 @@ def _assets_import(arguments: Sequence[str]) -> Any:
     import tyro
 
     @dataclasses.dataclass(kw_only=True)
-    class Import(_Output):
+    class Import(Output):
         """Put a file that you got where talkface looks for it."""
 
         name: tyro.conf.Positional[str]
@@ -414,27 +381,12 @@ def _assets_import(arguments: Sequence[str]) -> Any:
         file: tyro.conf.Positional[Path]
         """The file, or for the ICT model its folder FaceXModel."""
 
-    options = _options(Import, "assets import", arguments)
+    options = options_of(Import, "assets import", arguments)
     from talkface.pipeline.bring import bring
 
     path = bring(options.name, options.file)
-    _say(options, f"{options.name} is now {path}")
+    say(options, f"{options.name} is now {path}")
     return {"name": options.name, "path": str(path)}
-
-
-def _say(options: _Output, text: str) -> None:
-    """A closing line for people."""
-    if not options.json and not options.quiet:
-        print(text)
-
-
-def _options(kind: Any, name: str, arguments: Sequence[str]) -> Any:
-    options = _parse(kind, name, arguments)
-    if options.quiet or options.json:
-        from talkface.progress import set_quiet
-
-        set_quiet(True)
-    return options
 
 
 def _preset(arguments: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ FLOORS = {
     "engine": 2, "data": 2, "metrics": 2, "losses": 2,
     "methods": 3,
     "pipeline": 4,
-    "app": 5,
+    "app": 5, "shell": 5,
     "cli": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip
 
