@@ -98,7 +98,11 @@ def _demo(arguments: Sequence[str]) -> Any:
     options = options_of(Demo, "demo", arguments)
     from talkface.pipeline.demo import demo
 
-    return demo(options.out, seed=options.seed)
+    result = demo(options.out, seed=options.seed)
+    say(options, f"{result['video']}: the drawn speaker says something new\n{result['report']}: how good it is")
+    for name, value in [*result["scores"].items(), *result["driven"].items()]:
+        say(options, f"  {name}: {value}")
+    return result
 
 
 def _doctor(arguments: Sequence[str]) -> Any:

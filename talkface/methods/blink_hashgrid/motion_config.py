@@ -68,5 +68,5 @@ def motion_preset(preset: Preset) -> MotionConfig:
     if preset == "small":
         return MotionConfig(width=64, layers=2, batch=4, steps=400, lr=2e-3)
     if preset == "medium":
-        return MotionConfig(steps=4000)
+        return MotionConfig(width=64, layers=2, batch=4, steps=800, lr=2e-3)  # 4000 wide steps were an hour on a core
     return MotionConfig()
