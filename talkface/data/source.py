@@ -41,7 +41,7 @@ class SourceClip:
         )
 
     def save(self, run: Path) -> None:
-        """Write `source.npz` and the torso into the run folder."""
+        """Write the torso and then `source.npz` into the run folder: where the second is, both are."""
         arrays = {
             "camera": np.array([self.camera.focal_px, *self.camera.center_px, *self.camera.size_px]),
             "rotation": self.pose.rotation,
@@ -50,8 +50,8 @@ class SourceClip:
             "valid": self.valid,
             "background": self.background,
         }
-        write_whole(run / "source.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
         self.torso.save(run / "torso.npz")
+        write_whole(run / "source.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
     @classmethod
     def load(cls, run: Path) -> SourceClip:

@@ -10,8 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from talkface.engine.run import Run, write_json
-from talkface.io.store import PersonFolder
+from talkface.engine.run import write_json
 from talkface.pipeline.driven import driven
 from talkface.pipeline.evaluate import evaluate
 from talkface.pipeline.preprocess import preprocess
@@ -48,10 +47,8 @@ def demo(out: Path, seed: int = 5) -> dict[str, Any]:
         preprocess(clip / "clip.mp4", person)
     else:
         person = clip / "processed"
-    PersonFolder(person)
     if not (run / "source.npz").is_file():
         train("blink_hashgrid", person, run, resume=(run / "config.json").is_file())
-    Run(run)
     write_json(out / "timeline.json", TIMELINE)
     render(run, speech_sample(), out / "talking.mp4", timeline=out / "timeline.json", seed=seed)
     scores = evaluate(run, out, data=person)
