@@ -5,7 +5,9 @@ kept), 1 a defect of ours. With `--json` one JSON object goes to stdout and noth
 """
 
 import dataclasses
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {os.strerror(error.errno).lower()}{where}; what was finished is kept", file=sys.stderr)
+        return 2
     if "--json" in rest and result is not None:
         print(json.dumps(result))
     return 0

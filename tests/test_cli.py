@@ -84,3 +84,19 @@ def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed[0]["name"] == "blink_hashgrid" and "blink" in listed[0]["controls"]
+
+
+def test_a_disk_that_fills_up_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from talkface.pipeline import synthesize
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "truth.npz"))
+
+    monkeypatch.setattr(synthesize, "_one", full)
+    assert main(["synthesize", str(tmp_path / "out")]) == 2
+    heard = capsys.readouterr().err
+    assert heard.startswith("error: no space left on device") and heard.count("\n") == 1
