@@ -206,6 +206,7 @@ class FieldTraining:
         if size != self._size:
             self._size = size
             self.data = PersonData(self.folder, size, self.training, self.data.square, self.data.box)
+            self.meter = OpeningMeter(self.data, self.folder)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 

@@ -77,6 +77,15 @@ def test_mouth_and_eyes_follow(trained) -> None:
     assert scores["eye_closure_r"] > 0.8
 
 
+def test_the_meter_still_reads_when_the_picture_has_grown(folder, trained) -> None:
+    config = trained.config
+    grown = begin(replace(config, first_size_px=config.size_px // 2, first_share=0.5), folder)
+    grown.head.load_state_dict(trained.head.state_dict())
+    grown._use_size(config.steps)
+    assert grown.data.size_px == config.size_px
+    assert grown.validate()["mouth_opening_r"] > 0.8
+
+
 def test_the_meter_sees_a_frozen_face(folder, trained) -> None:
     """The same picture for every condition must not look like a moving mouth."""
     frozen = trained.condition(int(trained.held_out[0]))
