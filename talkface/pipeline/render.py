@@ -136,7 +136,7 @@ def torch_device(name: str) -> str:
     """`auto`, `cpu` or `cuda` to a device that is here.
 
     On a CPU one torch thread is used unless OMP_NUM_THREADS says otherwise: our steps are many small operations, where
-    a second thread gains little on an idle machine and, on a shared one, made them 15 times slower (measured).
+    a second thread was seen to slow them many times on a shared machine (docs/performance.md).
 
     Raises:
         UserError: there is no such device.
