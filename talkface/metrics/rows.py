@@ -1,4 +1,4 @@
-"""One judged video: where its frames come from, and its row of scores."""
+"""One judged video: where its frames come from, its scores, and its row of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ import numpy as np
 from talkface.types import Score
 
 Drive = Literal["landmarks", "audio"]
+
+
+def measured(
+    name: str, value: float, higher_is_better: bool, frames: int, region: str = "frame", backend: str = "talkface"
+) -> Score:
+    """A score; what is no finite number becomes None and says why."""
+    if np.isfinite(value):
+        return Score(name, float(value), higher_is_better, frames, region, backend)
+    why = "no error at all" if value == float("inf") else "nothing to measure in these frames"
+    return Score(name, None, higher_is_better, frames, region, backend, why)
+
+
+def absent(name: str, higher_is_better: bool, why: str, region: str = "frame", backend: str = "talkface") -> Score:
+    """A score that cannot be computed here, and why: listed, so that nobody wonders."""
+    return Score(name, None, higher_is_better, 0, region, backend, why)
 
 
 @dataclass(frozen=True)

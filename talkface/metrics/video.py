@@ -18,6 +18,7 @@ from talkface.face.eyes import lid_closure, lid_opening
 from talkface.metrics import face, lips
 from talkface.metrics.image import Psnr, SharpnessRatio, Ssim, finite_mean, mouth_mask
 from talkface.metrics.pictures import Pictures
+from talkface.metrics.rows import measured
 from talkface.types import Score
 
 Detect = Callable[[np.ndarray], np.ndarray | None]
@@ -185,16 +186,6 @@ def detected(detect: Detect, picture: Float[np.ndarray, "height width 3"]) -> Fl
         frame = frame.resize((frame.width * factor, frame.height * factor), Image.Resampling.BICUBIC)
     points = detect(np.asarray(frame))
     return np.full((478, 3), np.nan) if points is None else np.asarray(points, np.float64) / factor
-
-
-def measured(
-    name: str, value: float, higher_is_better: bool, frames: int, region: str = "frame", backend: str = "talkface"
-) -> Score:
-    """A score; what is no finite number becomes None and says why."""
-    if np.isfinite(value):
-        return Score(name, float(value), higher_is_better, frames, region, backend)
-    why = "no error at all" if value == float("inf") else "nothing to measure in these frames"
-    return Score(name, None, higher_is_better, frames, region, backend, why)
 
 
 def absent_scores() -> list[Score]:
