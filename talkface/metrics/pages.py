@@ -88,20 +88,27 @@ class Film:
     """The videos side by side with their names above, and the true sound; a context manager.
 
     Args:
+        size_px: (height, width) of one video; small ones are enlarged.
         titles: Of the videos, left to right.
-        speech: The sound of the judged frames.
+        speech: The sound of the judged frames; None for a silent film.
         metadata: The origin mark.
     """
 
     def __init__(
-        self, path: Path, reference: Reference, titles: Sequence[str], speech: Speech, metadata: Mapping[str, str]
+        self,
+        path: Path,
+        size_px: tuple[int, int],
+        fps: float,
+        titles: Sequence[str],
+        speech: Speech | None,
+        metadata: Mapping[str, str],
     ) -> None:
-        height, width = reference.pictures.size_px
+        height, width = size_px
         self._factor = max(1, -(-_FILM_LEAST_PX // min(height, width)))
         self._size_px = (height * self._factor, width * self._factor)
         self._header = _titles(titles, self._size_px[1])
-        size_px = (self._size_px[0] + _TITLE_PX, self._header.shape[1])
-        self._writer = VideoWriter(path, size_px, reference.fps, speech=speech, metadata=metadata)
+        whole_px = (self._size_px[0] + _TITLE_PX, self._header.shape[1])
+        self._writer = VideoWriter(path, whole_px, fps, speech=speech, metadata=metadata)
 
     def write(self, pictures: Sequence[Float[np.ndarray, "height width 3"]]) -> None:
         """Append one frame of every video."""

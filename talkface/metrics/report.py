@@ -19,6 +19,7 @@ from PIL import Image
 from talkface.io.whole import write_whole
 from talkface.metrics.rows import Row
 from talkface.metrics.words import summary
+from talkface.types import Score
 
 
 @dataclass(frozen=True)
@@ -95,59 +96,118 @@ class Report:
             "picture": f"{self.size_px[1]} x {self.size_px[0]} px",
             "device": self.device,
         }
-        columns = max((len(still.pictures) for still in stills), default=1)
-        page = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8")).substitute(
-            title=f"{escape(self.method)} on {escape(Path(self.data).name)}",
-            facts="".join(f"<li>{escape(k)} <b>{escape(v)}</b></li>" for k, v in facts.items()),
-            words="".join(
-                f'<p class="{mood}">{escape(text)}</p>'
-                for mood, text in summary(self.method, self.rows, self.frames / self.fps)
-            ),
-            video=escape(video),
-            video_words=f"Left to right: {escape(' · '.join(filmed))}.",
-            columns=str(columns),
-            table=self._table(),
-            charts="".join(charts),
-            stills="".join(_strip(still) for still in stills),
-            worst="".join(_strip(still) for still in worst),
-            footer="Baselines: "
-            + escape("; ".join(f"{name}: {what}" for name, what in self.methods.items()))
-            + ". All are laid over the true torso and background with the true head mask, an advantage to them.",
+        write_page(
+            path,
+            title=f"{self.method} on {Path(self.data).name}",
+            facts=facts,
+            words=summary(self.method, self.rows, self.frames / self.fps),
+            video=video,
+            filmed=filmed,
+            numbers_words="The best value is bold, among what the true landmarks drive and among what speech drives.",
+            table=score_table([_column(row) for row in self.rows]),
+            charts=charts,
+            stills=stills,
+            worst=worst,
+            worst_words="Where the head is furthest from the truth when the true landmarks drive it.",
+            footer=f"Baselines: {'; '.join(f'{name}: {what}' for name, what in self.methods.items())}. "
+            "All are laid over the true torso and background with the true head mask, an advantage to them.",
         )
-        write_whole(path, lambda file: file.write(page.encode()))
 
-    def _table(self) -> str:
-        order = list(TITLES)
-        names = sorted({(s.name, s.region) for row in self.rows for s in row.scores}, key=lambda n: order.index(n[0]))
-        lines = []
-        for region in dict.fromkeys(s.region for row in self.rows for s in row.scores):
-            lines.append(f'<tr class="group"><td colspan="{len(self.rows) + 1}">{escape(region)}</td></tr>')
-            lines += [self._line(name, region) for name, r in names if r == region]
-        head = "".join(
-            f"<th>{escape(row.name)}{'' if row.name == 'truth' else f'<small>by {row.drive}</small>'}</th>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
-    def _line(self, name: str, region: str) -> str:
-        scores = [next((s for s in row.scores if (s.name, s.region) == (name, region)), None) for row in self.rows]
-        higher = next(s.higher_is_better for s in scores if s is not None)
-        best = {}
-        for drive in ("landmarks", "audio"):
-            pairs = zip(self.rows[1:], scores[1:], strict=True)
-            made = [s.value for row, s in pairs if row.drive == drive and s is not None and s.value is not None]
-            if len(made) > 1 and name in _RANKED:
-                best[drive] = max(made) if higher else min(made)
-        cells = []
-        for row, score in zip(self.rows, scores, strict=True):
-            if score is None or score.value is None:
-                cells.append(f'<td class="none" title="{escape(score.why) if score else ""}">–</td>')
-            else:
-                mark = ' class="best"' if row is not self.rows[0] and score.value == best.get(row.drive) else ""
-                cells.append(f"<td{mark}>{score.value:.{_DIGITS.get(name, 3)}f}</td>")
-        title = TITLES.get(name, name)
-        arrow = "" if name not in _RANKED else " ↑" if higher else " ↓"
-        return f"<tr><td>{escape(title)}{arrow}<small>{escape(name)}</small></td>{''.join(cells)}</tr>"
+@dataclass(frozen=True)
+class ScoreColumn:
+    """One video's column in the page's table."""
+
+    heading: str
+    note: str
+    scores: Sequence[Score]
+    group: str | None
+    """The best value is marked among the columns of a group; None takes no part."""
+
+
+def _column(row: Row) -> ScoreColumn:
+    if row.name == "truth":
+        return ScoreColumn(row.name, "", row.scores, None)
+    return ScoreColumn(row.name, f"by {row.drive}", row.scores, row.drive)
+
+
+def write_page(
+    path: Path,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    words: Sequence[tuple[str, str]],
+    video: str,
+    filmed: Sequence[str],
+    numbers_words: str,
+    table: str,
+    charts: Sequence[str],
+    stills: Sequence[Still],
+    worst: Sequence[Still],
+    worst_words: str,
+    footer: str,
+) -> None:
+    """Write a report: one file without outside resources but the video beside it.
+
+    Args:
+        words: Sentences with their mood, "good", "bad" or "".
+        video: Its name, beside the page.
+        filmed: What it shows, left to right.
+        table: Of `score_table`.
+        charts: Of `charts.line_chart`.
+    """
+    page = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8")).substitute(
+        title=escape(title),
+        facts="".join(f"<li>{escape(k)} <b>{escape(v)}</b></li>" for k, v in facts.items()),
+        words="".join(f'<p class="{mood}">{escape(text)}</p>' for mood, text in words),
+        video=escape(video),
+        video_words=f"Left to right: {escape(' · '.join(filmed))}.",
+        columns=str(max((len(still.pictures) for still in stills), default=1)),
+        numbers_words=escape(numbers_words),
+        table=table,
+        charts="".join(charts),
+        stills="".join(_strip(still) for still in stills),
+        worst="".join(_strip(still) for still in worst),
+        worst_words=escape(worst_words),
+        footer=escape(footer),
+    )
+    write_whole(path, lambda file: file.write(page.encode()))
+
+
+def score_table(columns: Sequence[ScoreColumn]) -> str:
+    """Every score of every column, by region; the best of each group bold."""
+    order = {name: place for place, name in enumerate(TITLES)}
+    names = {(s.name, s.region): None for column in columns for s in column.scores}
+    names = sorted(names, key=lambda key: order.get(key[0].removesuffix("_256"), len(order)))
+    lines = []
+    for region in dict.fromkeys(s.region for column in columns for s in column.scores):
+        lines.append(f'<tr class="group"><td colspan="{len(columns) + 1}">{escape(region)}</td></tr>')
+        lines += [_line(columns, name, where) for name, where in names if where == region]
+    head = "".join(
+        f"<th>{escape(column.heading)}{f'<small>{escape(column.note)}</small>' if column.note else ''}</th>"
+        for column in columns
+    )
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _line(columns: Sequence[ScoreColumn], name: str, region: str) -> str:
+    scores = [next((s for s in c.scores if (s.name, s.region) == (name, region)), None) for c in columns]
+    higher = next(s.higher_is_better for s in scores if s is not None)
+    best = {}
+    for group in {column.group for column in columns} - {None}:
+        pairs = zip(columns, scores, strict=True)
+        made = [s.value for c, s in pairs if c.group == group and s is not None and s.value is not None]
+        if len(made) > 1 and name in _RANKED:
+            best[group] = max(made) if higher else min(made)
+    cells = []
+    for column, score in zip(columns, scores, strict=True):
+        if score is None or score.value is None:
+            cells.append(f'<td class="none" title="{escape(score.why) if score else ""}">–</td>')
+        else:
+            mark = ' class="best"' if column.group and score.value == best.get(column.group) else ""
+            cells.append(f"<td{mark}>{score.value:.{_DIGITS.get(name, 3)}f}</td>")
+    arrow = "" if name not in _RANKED else " ↑" if higher else " ↓"
+    return f"<tr><td>{escape(title_of(name))}{arrow}<small>{escape(name)}</small></td>{''.join(cells)}</tr>"
 
 
 TITLES = {
@@ -155,9 +215,17 @@ TITLES = {
     "psnr_pooled": "PSNR, all frames pooled, dB",
     "ssim": "SSIM, Gaussian window",
     "ssim_uniform7": "SSIM, 7x7 window",
+    "ssim_sk": "SSIM, 7x7 window (scikit-image's)",
+    "ms_ssim": "SSIM at five scales, MS-SSIM",
+    "cpbd": "Sharpness without reference, CPBD",
     "sharpness": "Detail relative to the truth (1 is as sharp)",
-    "lmd": "Landmark distance, px of these pictures",
-    "lmd_256": "Landmark distance, px at 256 scale",
+    "lmd": "Landmark distance, all points",
+    "lmd_inner8": "Landmark distance, 8 points of the inner lips",
+    "lmd_outer12": "Landmark distance, 12 points of the outer lips",
+    "lmd_79": "Landmark distance, 79 points along the lips",
+    "lmd_eye": "Landmark distance, both eyes centred together",
+    "lmd_eye_per_eye": "Landmark distance, each eye centred",
+    "lmd_eye_none": "Landmark distance, nothing centred",
     "opening_r": "Mouth opening follows the truth, r",
     "mouth_r": "Mouth opening follows the truth from speech alone, r",
     "velocity_r": "Mouth movement follows the truth, r",
@@ -179,7 +247,21 @@ TITLES = {
 }
 """What each score is, in words."""
 _DIGITS = {"psnr": 2, "psnr_pooled": 2, "blinks_per_minute": 1, "sync_lag_frames": 0, "fps": 1}
-_RANKED = frozenset(TITLES) - {"sharpness", "amplitude", "blinks_per_minute", "sync_lag_frames", "jitter_256"}
+_RANKED = frozenset([*TITLES, *(f"{name}_256" for name in TITLES if name.startswith("lmd"))]) - {
+    "sharpness",
+    "amplitude",
+    "blinks_per_minute",
+    "sync_lag_frames",
+    "jitter_256",
+}
+
+
+def title_of(name: str) -> str:
+    """A score in words; what is unknown keeps its name."""
+    if name.startswith("lmd"):
+        scale = "256 scale" if name.endswith("_256") else "these pictures"
+        return f"{TITLES.get(name.removesuffix('_256'), name)}, px of {scale}"
+    return TITLES.get(name, name)
 
 
 def _entries(row: Row) -> list[dict[str, Any]]:

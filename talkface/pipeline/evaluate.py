@@ -241,7 +241,7 @@ def _watch(
     sound = sound_of(subject.speech, reference.indices)
     facts = mark(subject.method, run=Path(subject.run).name)
     with (
-        pages.Film(video, reference, _filmed(sources), sound, facts) as film,
+        pages.Film(video, reference.pictures.size_px, reference.fps, _filmed(sources), sound, facts) as film,
         Progress("evaluating", len(reference.indices)) as progress,
     ):
         for index in reference.indices.tolist():
