@@ -71,8 +71,12 @@ def fit_clip(
     fps: float,
     focal_px: float | None = None,
     clips: Sequence[tuple[int, int]] | None = None,
+    person: Person | None = None,
 ) -> ClipFit:
     """Fit camera, person and motion of a clip (or of several clips of one person, joined).
+
+    Args:
+        person: Somebody already fitted, with `basis`, by the same camera: only pose and expression are sought.
 
     Raises:
         UserError: there is no face in any frame.
@@ -99,7 +103,7 @@ def fit_clip(
         flow=sightings.flow_px,
         flow_trusted=sightings.flow_trusted,
     )
-    first_focal = focal_px or 2.0 * max(height, width)
+    first_focal = person.focal_px if person else focal_px or 2.0 * max(height, width)
     fixed_focal = focal_px is not None or not basis.focal_is_seen
     first, scale = start(basis, seen, first_focal)
     apart = np.linalg.norm(points_px[:, IRISES[0], :2] - points_px[:, IRISES[1], :2], axis=-1)
@@ -111,7 +115,8 @@ def fit_clip(
     if not basis.names:
         basis = _measure_expressions(basis, seen, first, unit_px, chosen, first_focal)
         first = Motion(first.rotation, first.translation, np.zeros((len(first), len(basis.names))))
-    person, _ = fit_person(basis, seen[chosen], first[chosen], unit_px[chosen], first_focal, fixed_focal)
+    if person is None:
+        person, _ = fit_person(basis, seen[chosen], first[chosen], unit_px[chosen], first_focal, fixed_focal)
     nearer = np.array([1.0, 1.0, person.focal_px / first_focal])
     first = Motion(first.rotation, first.translation * nearer, first.expression)
     motion = fit_frames(basis, person, seen, first, unit_px)

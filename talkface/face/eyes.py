@@ -1,11 +1,11 @@
 """Eyes over time: lid closure, blink events, AU45, gaze, and OpenFace tables. tracking.md §5.
 
-AU45 (0 to 5) exists only in this file, where tables are read and written; everywhere else closure is 0 open, 1 shut.
+AU45 (0 to 5) exists only in this file, where tables are made of closure and back; everywhere else closure is 0 open,
+1 shut.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from talkface.errors import UserError
+from talkface.face.openface import read_table
 
 _RIGHT = (((160, 144), (159, 145), (158, 153)), (33, 133))
 _LEFT = (((385, 380), (386, 374), (387, 373)), (362, 263))
@@ -178,29 +179,10 @@ def read_openface(path: Path) -> tuple[Float[np.ndarray, " frames"], Float[np.nd
     Raises:
         UserError: not a readable table, or no AU45_r column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, skipinitialspace=True)
-            header = [name.strip() for name in next(rows, [])]
-            body = [row for row in rows if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a readable OpenFace table: {error}") from error
-    if "AU45_r" not in header:
+    times, found = read_table(path, "AU45_r")
+    if "AU45_r" not in found:
         raise UserError(f"{path} has no column AU45_r; write it with OpenFace's FeatureExtraction -aus")
-    try:
-        level = np.array([float(row[header.index("AU45_r")]) for row in body])
-        if "timestamp" in header:
-            times = np.array([float(row[header.index("timestamp")]) for row in body])
-        else:
-            times = np.arange(len(body)) / 25.0
-        success = (
-            np.array([float(row[header.index("success")]) for row in body]) > 0
-            if "success" in header
-            else np.ones(len(body), bool)
-        )
-    except (ValueError, IndexError) as error:
-        raise UserError(f"{path}: a row of the table is broken: {error}") from error
-    return times, np.where(success, np.clip(level / _AU45_MAX, 0, 1), np.nan)
+    return times, np.clip(found["AU45_r"] / _AU45_MAX, 0, 1)
 
 
 def write_openface(
