@@ -111,7 +111,11 @@ def mel_blocks(
 
 
 def _rows(samples: np.ndarray, rows: int, spec: MelSpec) -> np.ndarray:
-    frames = np.lib.stride_tricks.sliding_window_view(samples, spec.fft)[:: spec.hop][:rows]
+    return spectrum_rows(np.lib.stride_tricks.sliding_window_view(samples, spec.fft)[:: spec.hop][:rows], spec)
+
+
+def spectrum_rows(frames: Float[np.ndarray, "rows samples"], spec: MelSpec = MEL) -> Float[np.ndarray, "rows bands"]:
+    """The spectrum of stretches of pre-emphasised sound, each `spec.fft` samples long, float32."""
     taper = np.zeros(spec.fft)
     start = (spec.fft - spec.window) // 2
     taper[start : start + spec.window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window) / spec.window)
