@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from talkface.face.eyes import blink_events
@@ -110,11 +110,15 @@ class Film:
         whole_px = (self._size_px[0] + _TITLE_PX, self._header.shape[1])
         self._writer = VideoWriter(path, whole_px, fps, speech=speech, metadata=metadata)
 
-    def write(self, pictures: Sequence[Float[np.ndarray, "height width 3"]]) -> None:
+    def write(
+        self, pictures: Sequence[Float[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height width 3"]]
+    ) -> None:
         """Append one frame of every video."""
         row = []
         for picture in pictures:
-            image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+            if picture.dtype != np.uint8:
+                picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+            image = Image.fromarray(picture)
             if self._factor > 1:
                 image = image.resize(self._size_px[::-1], Image.Resampling.BICUBIC)
             row.append(np.asarray(image))

@@ -27,7 +27,7 @@ from talkface.metrics.video import MESH, relative_opening
 from talkface.types import FPS, Score
 
 MOST_DB = 100.0
-"""PSNR of a frame is given as at most this (one-shot-methods.md §6.1), so that equal frames count and means are finite."""
+"""PSNR is given as at most this (one-shot-methods.md §6.1), so that equal frames count and means are finite."""
 FACE_GROWTH = 1.2
 """The outline of the mesh ends at the hair line; grown by this about its middle it holds chin, ears and some hair."""
 _FOREHEAD, _CHIN = 10, 152
@@ -89,6 +89,12 @@ class View:
             ImageDraw.Draw(outline).polygon([(float(x), float(y)) for x, y in grown - 0.5], fill=1)
         return {"face": np.array(outline), "mouth": mouth_mask(self.landmarks[:, :2], self.size_px)}
 
+    @property
+    def mouth_box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the mouth region, px; zeros without a face."""
+        rows, columns = (np.flatnonzero(self.masks["mouth"].any(axis)) for axis in (1, 0))
+        return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
+
 
 class PairScores:
     """All numbers of one video beside the truth. Call `add` for every frame in order, then read `scores`.
@@ -98,7 +104,8 @@ class PairScores:
 
     def __init__(self, fps: float = FPS) -> None:
         self._fps = fps
-        self._errors: list[np.ndarray] = []
+        self._psnr: list[np.ndarray] = []
+        self._sums = np.zeros((len(_REGIONS), 2))
         self._structure: list[tuple[float, float, float, float]] = []
         self._detail: list[float] = []
         self._landmarks: list[np.ndarray] = []
@@ -108,7 +115,7 @@ class PairScores:
         self._size_px = (0, 0)
 
     def __len__(self) -> int:
-        return len(self._errors)
+        return len(self._psnr)
 
     def add(self, view: View, truth: View) -> None:
         """Judge the next frame.
@@ -124,7 +131,9 @@ class PairScores:
         face_mask, mouth = truth.masks["face"], truth.masks["mouth"]
         sums = [(float(squared.sum(dtype=np.float64)), squared.size)]
         sums += [(float(squared[mask].sum(dtype=np.float64)), int(mask.sum())) for mask in (face_mask, mouth)]
-        self._errors.append(np.array(sums) * (1, 3))
+        errors = np.array(sums) * (1, 3)
+        self._sums += errors
+        self._psnr.append(_decibel(errors[:, 0], errors[:, 1]))
         found = structure(view.pyramid, truth.pyramid)
         inner = face_mask[5:-5, 5:-5]
         within = float(found.map[inner].mean()) if inner.any() else float("nan")
@@ -135,7 +144,7 @@ class PairScores:
 
     def pass_over(self, view: View) -> None:
         """Leave the next frame's picture unjudged, but see its face."""
-        self._errors.append(np.zeros((len(_REGIONS), 2)))
+        self._psnr.append(np.full(len(_REGIONS), np.nan))
         self._structure.append((float("nan"),) * 4)
         self._detail.append(float("nan"))
         self._see(view)
@@ -149,8 +158,12 @@ class PairScores:
     @property
     def psnr(self) -> Float[np.ndarray, "frames 3"]:
         """PSNR of every frame, dB, in the regions frame, face and mouth; NaN where a region is empty."""
-        errors = np.array(self._errors).reshape(-1, len(_REGIONS), 2)
-        return _decibel(errors[..., 0], errors[..., 1])
+        return np.array(self._psnr).reshape(-1, len(_REGIONS))
+
+    @property
+    def latest_db(self) -> float:
+        """PSNR of the frame that was added last, dB."""
+        return float(self._psnr[-1][0])
 
     @property
     def landmarks(self) -> Float[np.ndarray, "frames 68 3"]:
@@ -184,12 +197,11 @@ class PairScores:
 
     def _picture_scores(self) -> list[Score]:
         found, psnr = [], self.psnr
-        sums = np.array(self._errors).reshape(-1, len(_REGIONS), 2).sum(0)
+        pooled = _decibel(self._sums[:, 0], self._sums[:, 1])
         for place, region in enumerate(_REGIONS):
             count = int(np.isfinite(psnr[:, place]).sum())
-            pooled = float(_decibel(sums[place, :1], sums[place, 1:])[0])
             found.append(measured("psnr", finite_mean(list(psnr[:, place])), True, count, region))
-            found.append(measured("psnr_pooled", pooled, True, count, region))
+            found.append(measured("psnr_pooled", float(pooled[place]), True, count, region))
         family = np.array(self._structure).reshape(-1, 4)
         for place, (name, region) in enumerate(
             (("ssim", "frame"), ("ssim_sk", "frame"), ("ms_ssim", "frame"), ("ssim", "face"))
@@ -239,7 +251,7 @@ class PairScores:
         ]
 
 
-def _decibel(total: Float[np.ndarray, "..."], count: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _decibel(total: Float[np.ndarray, "*n"], count: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """PSNR of sums of squared errors of `count` values, at most `MOST_DB`; NaN where nothing was summed."""
     mean = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
     return -10 * np.log10(np.maximum(mean, 10 ** (-MOST_DB / 10)))

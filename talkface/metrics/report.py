@@ -177,8 +177,8 @@ def write_page(
 def score_table(columns: Sequence[ScoreColumn]) -> str:
     """Every score of every column, by region; the best of each group bold."""
     order = {name: place for place, name in enumerate(TITLES)}
-    names = {(s.name, s.region): None for column in columns for s in column.scores}
-    names = sorted(names, key=lambda key: order.get(key[0].removesuffix("_256"), len(order)))
+    found = {(s.name, s.region) for column in columns for s in column.scores}
+    names = sorted(found, key=lambda key: (order.get(key[0].removesuffix("_256"), len(order)), key[0]))
     lines = []
     for region in dict.fromkeys(s.region for column in columns for s in column.scores):
         lines.append(f'<tr class="group"><td colspan="{len(columns) + 1}">{escape(region)}</td></tr>')
@@ -264,12 +264,14 @@ def title_of(name: str) -> str:
     return TITLES.get(name, name)
 
 
+def entry(score: Score) -> dict[str, Any]:
+    """A score as `scores.json` lists it."""
+    return {k: v for k, v in asdict(score).items() if k != "why" or v}
+
+
 def _entries(row: Row) -> list[dict[str, Any]]:
-    entries = []
-    for score in row.scores:
-        entry = {k: v for k, v in asdict(score).items() if k != "why" or v}
-        entries.append(entry if row.name == "truth" else {**entry, "drive": row.drive})
-    return entries
+    drive = {} if row.name == "truth" else {"drive": row.drive}
+    return [{**entry(score), **drive} for score in row.scores]
 
 
 def _strip(still: Still) -> str:

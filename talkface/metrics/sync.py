@@ -30,8 +30,12 @@ def sync_scores(speech: Speech, points: Float[np.ndarray, "frames 478 3"]) -> li
         speech: The sound of exactly these frames.
         points: Mesh of consecutive frames, px; NaN where there is none.
     """
-    frames = int(np.isfinite(points[:, 0, 0]).sum())
-    landmarks = points[:, list(LANDMARKS_68)]
+    return landmark_sync(speech, points[:, list(LANDMARKS_68)])
+
+
+def landmark_sync(speech: Speech, landmarks: Float[np.ndarray, "frames 68 dims"]) -> list[Score]:
+    """The same from iBUG points, any unit."""
+    frames = int(np.isfinite(landmarks[:, 0, 0]).sum())
     try:
         found = measure(speech, landmarks, np.isfinite(landmarks).all((1, 2)))
     except UserError as error:

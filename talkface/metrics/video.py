@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from talkface.face.detect import LANDMARKS_68
@@ -178,9 +178,13 @@ def relative_opening(points: Float[np.ndarray, "frames 478 3"]) -> Float[np.ndar
     return lips.opening(landmarks[..., :2]) / lips.eye_span(landmarks)
 
 
-def detected(detect: Detect, picture: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "478 3"]:
+def detected(
+    detect: Detect, picture: Float[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height width 3"]
+) -> Float[np.ndarray, "478 3"]:
     """Mesh points of a picture in its px, NaN without a face; small pictures are enlarged to 256 px first."""
-    frame = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    if picture.dtype != np.uint8:
+        picture = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    frame = Image.fromarray(picture)
     factor = max(1, -(-_DETECT_AT_LEAST_PX // min(frame.size)))
     if factor > 1:
         frame = frame.resize((frame.width * factor, frame.height * factor), Image.Resampling.BICUBIC)

@@ -32,6 +32,7 @@ from talkface.metrics.report import Report
 from talkface.metrics.rows import Row, Source
 from talkface.metrics.sync import sync_scores
 from talkface.metrics.video import Detect, Reference, VideoScores, measured
+from talkface.pipeline.evaluate_pair import make_folder
 from talkface.pipeline.render import torch_device
 from talkface.progress import Progress
 from talkface.types import FPS, SOURCE_CAMERA, SPEECH_HZ, Conditions, Drive, Pose, Score, Speech, Track
@@ -149,7 +150,7 @@ def judge(
     indices = pictures.test_indices[:max_frames]
     if not len(indices):
         raise UserError(f"{subject.data} has no usable test frames; preprocess a longer clip")
-    _make_folder(out)
+    make_folder(out)
     reference = Reference(pictures, indices, new_detector())
     baselines: dict[str, Baseline] = {
         "pca": PictureRegression(pictures),
@@ -295,10 +296,3 @@ def _whole(
     for frame in renderer.frames((told[i] for i in indices), _conditions(folder, indices)):
         picture = composite(frame.colour, frame.opacity, background)
         yield pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out} cannot be made: {(error.strerror or str(error)).lower()}") from error
