@@ -22,7 +22,16 @@ class Asset:
     gives: str
     licence: str
     get: str
+    sha256: tuple[str, ...] = ()
+    """Beginnings of the hashes of the published files, where their publishers state them; empty where they do not."""
 
+    def publishes(self, path: Path) -> bool | None:
+        """Whether this is the published file to the last bit; None where its hash is not known."""
+        return sha256(path).startswith(self.sha256) if self.sha256 else None
+
+
+_LPIPS = "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1"
+_LPIPS_LICENCE = "BSD-2-Clause (richzhang/PerceptualSimilarity)"
 
 ASSETS: tuple[Asset, ...] = (
     Asset(
@@ -40,11 +49,74 @@ ASSETS: tuple[Asset, ...] = (
         "the geometry metadata of github.com/google-ai-edge/mediapipe (vertices in landmark order)",
     ),
     Asset(
+        "alexnet",
+        "alexnet-owt-7be5be79.pth",
+        "with lpips_alex the score `lpips` and the perceptual term of the fine stage",
+        "BSD-3-Clause (pytorch/vision); trained on ImageNet",
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        ("7be5be79", "4df8aa71"),
+    ),
+    Asset(
         "lpips_alex",
-        "lpips_alex.safetensors",
-        "the perceptual term of the fine stage; without it a fixed random-feature loss is used and named",
-        "BSD-2-Clause (richzhang/PerceptualSimilarity), ImageNet-trained backbone",
-        "github.com/richzhang/PerceptualSimilarity with torchvision's AlexNet",
+        "lpips_alex.pth",
+        "with alexnet the score `lpips` and the perceptual term of the fine stage; without them fixed random features",
+        _LPIPS_LICENCE,
+        f"{_LPIPS}/alex.pth",
+        ("df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",),
+    ),
+    Asset(
+        "vgg16",
+        "vgg16-397923af.pth",
+        "with lpips_vgg the score `lpips_vgg`",
+        "BSD-3-Clause (pytorch/vision); trained on ImageNet",
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        ("397923af",),
+    ),
+    Asset(
+        "lpips_vgg",
+        "lpips_vgg.pth",
+        "with vgg16 the score `lpips_vgg`",
+        _LPIPS_LICENCE,
+        f"{_LPIPS}/vgg.pth",
+        ("a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",),
+    ),
+    Asset(
+        "squeezenet1_1",
+        "squeezenet1_1-b8a52dc0.pth",
+        "with lpips_squeeze the score `lpips_squeeze`",
+        "BSD-3-Clause (pytorch/vision); trained on ImageNet",
+        "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+        ("b8a52dc0", "f364aa15"),
+    ),
+    Asset(
+        "lpips_squeeze",
+        "lpips_squeeze.pth",
+        "with squeezenet1_1 the score `lpips_squeeze`",
+        _LPIPS_LICENCE,
+        f"{_LPIPS}/squeeze.pth",
+        ("4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",),
+    ),
+    Asset(
+        "inception_fid",
+        "pt_inception-2015-12-05-6726825d.pth",
+        "the scores `fid` and `fid_192`",
+        "Apache-2.0 (the network of tensorflow/models as converted by mseitzer/pytorch-fid); trained on ImageNet",
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        ("6726825d",),
+    ),
+    Asset(
+        "syncnet",
+        "syncnet_v2.model",
+        "the scores `lse_c` and `lse_d` and the offset of sound and picture",
+        "MIT (joonson/syncnet_python)",
+        "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
+    ),
+    Asset(
+        "lip_expert",
+        "lipsync_expert.pth",
+        "Wav2Lip's sync expert, a second opinion on lip sync",
+        "non-commercial research only (Rudrabha/Wav2Lip)",
+        "the links in the README of github.com/Rudrabha/Wav2Lip",
     ),
 )
 

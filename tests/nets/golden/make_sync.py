@@ -1,6 +1,6 @@
 """Run the original SyncNet v2 and Wav2Lip expert with seeded weights and keep their outputs (see README.md).
 
-Needs checkouts of joonson/syncnet_python (6efbb1c), Rudrabha/Wav2Lip (5c90fa9) and python_speech_features on PYTHONPATH.
+Needs on PYTHONPATH: joonson/syncnet_python (6efbb1c), Rudrabha/Wav2Lip (5c90fa9) and python_speech_features (e280ac2).
 """
 
 from __future__ import annotations
