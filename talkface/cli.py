@@ -371,10 +371,15 @@ def _assets(arguments: Sequence[str]) -> Any:
     options = options_of(Assets, "assets", arguments)
     from talkface import assets
 
-    known = [{**dataclasses.asdict(a), "path": str(assets.find(a.name) or "")} for a in assets.ASSETS]
+    known = []
+    for one in assets.ASSETS:
+        path = assets.find(one.name)
+        published = one.publishes(path) if path else None
+        known.append({**dataclasses.asdict(one), "path": str(path or ""), "published": published})
     if not options.json:
         for asset in known:
-            print(f"{asset['name']}: {asset['path'] or 'not here'}")
+            remark = {True: " (the published file)", False: " (NOT the published file: its hash differs)"}
+            print(f"{asset['name']}: {asset['path'] or 'not here'}{remark.get(asset['published'], '')}")
             print(f"    gives {asset['gives']}\n    licence {asset['licence']}")
             if not asset["path"]:
                 print(f"    get it from {asset['get']}\n    then: talkface assets import {asset['name']} FILE")
@@ -394,11 +399,15 @@ def _assets_import(arguments: Sequence[str]) -> Any:
         """The file, or for the ICT model its folder FaceXModel."""
 
     options = options_of(Import, "assets import", arguments)
+    from talkface import assets
     from talkface.pipeline.bring import bring
 
     path = bring(options.name, options.file)
+    published = assets.named(options.name).publishes(path)
     say(options, f"{options.name} is now {path}")
-    return {"name": options.name, "path": str(path)}
+    if published is False:
+        say(options, "it fits, but its hash is not that of the published file; scores computed with it say so")
+    return {"name": options.name, "path": str(path), "published": published}
 
 
 def _preset(arguments: Sequence[str]) -> str:

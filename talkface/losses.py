@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from talkface.nets.features import LpipsAlex, RandomFeatures, perceptual_features
+from talkface.nets.features import RandomFeatures, perceptual_features
+from talkface.nets.lpips import Lpips
 
 LPIPS_OF_NOISE = 0.12
 """About what LPIPS-Alex says of a smooth patch with noise of standard deviation 0.05; our estimate."""
@@ -20,10 +21,10 @@ class Perceptual(nn.Module):
     "lambda = 0.001" means the same pull on the pixels.
     """
 
-    def __init__(self, features: LpipsAlex | RandomFeatures) -> None:
+    def __init__(self, features: Lpips | RandomFeatures) -> None:
         super().__init__()
         self.features, self.name = features, features.name
-        self.scale = 1.0 if isinstance(features, LpipsAlex) else LPIPS_OF_NOISE / _distance_of_noise(features)
+        self.scale = 1.0 if isinstance(features, Lpips) else LPIPS_OF_NOISE / _distance_of_noise(features)
 
     def forward(
         self, picture: Float[Tensor, "n 3 height width"], truth: Float[Tensor, "n 3 height width"]

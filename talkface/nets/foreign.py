@@ -7,6 +7,7 @@ another network, or a pickle that wants to run a program. Nothing in it is execu
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,7 +105,9 @@ def _torch(path: Path, start: bytes, limit_bytes: int) -> object:
     if start.startswith(b"PK"):
         _check_archive(path, limit_bytes)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer pickle protocols work or fail; a remark helps nobody
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes fail in that unpickler in every way there is
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
             raise UserError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from talkface import assets
 from talkface.errors import UserError
+from talkface.nets.foreign import LIMIT_BYTES
 
 
 def bring(name: str, source: Path) -> Path:
@@ -21,6 +22,8 @@ def bring(name: str, source: Path) -> Path:
     asset = assets.named(name)
     if not source.exists():
         raise UserError(f"{source} does not exist; {asset.file} is to be had from {asset.get}")
+    if source.stat().st_size > LIMIT_BYTES:
+        raise UserError(f"{source} is larger than anything that talkface can use, and was not copied")
     target = assets.user_folder() / asset.file
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.new.npz" if target.suffix == ".npz" else f".{target.name}.new")
@@ -51,6 +54,20 @@ def _check(name: str, path: Path) -> None:
 
         read_canonical(path)
     else:
-        from talkface.engine.run import read_tensors
+        _check_network(name, path)
 
-        read_tensors(path)
+
+def _check_network(name: str, path: Path) -> None:
+    from talkface.nets.inception import Inception
+    from talkface.nets.lip_expert import LipExpert
+    from talkface.nets.lpips import BACKBONES, Lpips
+    from talkface.nets.syncnet import SyncNet
+
+    for backbone, files in BACKBONES.items():
+        if name == files.classifier:
+            Lpips(backbone).read_classifier(path)
+        elif name == files.layers:
+            Lpips(backbone).read_layers(path)
+    for network, whole in (("inception_fid", Inception), ("syncnet", SyncNet), ("lip_expert", LipExpert)):
+        if name == network:
+            whole.load(path)

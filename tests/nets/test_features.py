@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from talkface import assets
 from talkface.errors import UserError
 from talkface.losses import LPIPS_OF_NOISE, Perceptual, binary_entropy
-from talkface.nets.features import ALEX, LpipsAlex, RandomFeatures, perceptual_features
+from talkface.nets.features import RandomFeatures, perceptual_features
+from talkface.nets.lpips import Lpips
 
 
 def picture(seed: int = 0) -> torch.Tensor:
@@ -41,34 +42,23 @@ def test_the_stand_in_is_calibrated() -> None:
     assert 0.6 < float(loss(noisy, smooth)) * loss.scale / LPIPS_OF_NOISE < 1.6
 
 
-def alex_file(path: Path) -> Path:
-    generator = torch.Generator().manual_seed(0)
-    tensors = {}
-    for number, (i, o, k, _, _) in zip((0, 3, 6, 8, 10), ALEX, strict=True):
-        tensors[f"features.{number}.weight"] = torch.randn(o, i, k, k, generator=generator) * 0.05
-        tensors[f"features.{number}.bias"] = torch.zeros(o)
-    for number, (_, o, *_) in enumerate(ALEX):
-        tensors[f"lin{number}.weight"] = torch.rand(1, o, 1, 1, generator=generator)
-    save_file(tensors, path)
-    return path
-
-
 def test_lpips_is_used_when_the_user_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alex_file(tmp_path / "lpips_alex.safetensors")
-    monkeypatch.setenv("TALKFACE_ASSETS", str(tmp_path))
+    monkeypatch.setattr(assets, "folders", lambda: [tmp_path])
+    layout = Lpips("alex")
+    torch.save(layout.classifier.state_dict(), tmp_path / assets.named("alexnet").file)
+    assert isinstance(perceptual_features(), RandomFeatures), "half of its files are no LPIPS"
+    torch.save(layout.linear.state_dict(), tmp_path / assets.named("lpips_alex").file)
     features = perceptual_features()
-    assert isinstance(features, LpipsAlex)
-    one, other = picture(), picture(1)
-    big = [torch.nn.functional.interpolate(p, size=64, mode="bilinear") for p in (one, other)]
-    assert float(features(big[0], big[0])) == 0
-    assert float(features(big[0], big[1])) > 0
-    assert Perceptual(features).scale == 1.0
+    assert isinstance(features, Lpips)
+    assert Perceptual(features).scale == 1.0 and Perceptual(features).name == "lpips"
 
 
-def test_a_wrong_file_is_one_sentence(tmp_path: Path) -> None:
-    save_file({"x": torch.zeros(1)}, tmp_path / "bad.safetensors")
-    with pytest.raises(UserError, match="does not hold LPIPS"):
-        LpipsAlex.load(tmp_path / "bad.safetensors")
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "folders", lambda: [tmp_path])
+    for name in ("alexnet", "lpips_alex"):
+        torch.save({"x": torch.zeros(1)}, tmp_path / assets.named(name).file)
+    with pytest.raises(UserError, match="does not hold torchvision's alexnet"):
+        perceptual_features()
 
 
 def test_entropy() -> None:
