@@ -1,7 +1,7 @@
 """One person's lips from speech: ridge, a net from scratch and a fine-tuned pre-trained net, averaged.
 
-The recipe, its figures and its limits are the design page lip-sync: averaging gives the correlation, matching the
-variance afterwards gives amplitude and closed lips.
+The recipe, its figures and its limits are the design page lip-sync: averaging gives the correlation, matching
+afterwards (`audio.matching`) gives amplitude and closed lips.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from talkface.audio.corpus import Part, Scale, Targets, cut
 from talkface.audio.features import ROWS_PER_FRAME, Normalisation, fit_rows, normalisation_of, per_frame, windows
 from talkface.audio.lipnet import Learning, LipNet, predict_values, train_lipnet
+from talkface.audio.matching import Matching
 from talkface.audio.mouth import MouthSpace, Talk
 from talkface.audio.ridge import Ridge, fit_ridge
 from talkface.audio.weights import net_of, read_tensors, tensors_of, write_tensors
@@ -29,8 +30,6 @@ SHARES = (0.4, 0.4, 0.2)
 """Of net from scratch, fine-tuned net and ridge."""
 PRETRAINING = Learning(steps=700)
 FINE_TUNING = Learning(steps=100, rate=1e-3)
-MATCH_FROM_S = 5.0
-"""Speech shorter than this takes its gain from the training folds."""
 LEAST_S = 8.0
 """Training speech that a person must have."""
 _FORMAT = "talkface-lips-1"
@@ -45,8 +44,8 @@ class LipPredictor:
     scratch: tuple[LipNet, ...]
     tuned: tuple[LipNet, ...]
     """Empty when there was no pre-trained net; the net from scratch then has its share."""
-    gain: Float[np.ndarray, " values"]
-    """Deviation of the truth over that of the prediction, on training speech that was held out."""
+    matching: Matching
+    """Gives the average its amplitude and its closed lips."""
 
     @property
     def space(self) -> MouthSpace:
@@ -95,12 +94,12 @@ class LipPredictor:
             )
         scale = Scale.of(parts)
         talks = [scale.talk(part) for part in parts]
-        gain = _held_out_gain(talks, learning, seed)
+        matching = _held_out_matching(talks, learning, seed)
         scratch = tuple(train_lipnet(talks, learning, seed + index) for index in range(seeds))
         tuned: tuple[LipNet, ...] = ()
         if pretrained is not None:
             tuned = tuple(train_lipnet(talks, fine_tuning, seed + index, pretrained) for index in range(seeds))
-        return cls(scale, _ridge(talks), scratch, tuned, gain)
+        return cls(scale, _ridge(talks), scratch, tuned, matching)
 
     def predict(
         self,
@@ -125,7 +124,7 @@ class LipPredictor:
         """The averaged prediction in standardised mouth values, variance not matched; `mel` is normalised."""
         return sum(
             (share * values for share, values in zip(self._shares(), self.members(mel, frames).values(), strict=True)),
-            np.zeros((frames, len(self.gain)), np.float32),
+            np.zeros((frames, len(self.targets.mean)), np.float32),
         ).astype(np.float32)
 
     def members(
@@ -140,14 +139,9 @@ class LipPredictor:
         return (ridge, scratch, tuned) if self.tuned else (ridge, scratch + tuned)
 
     def matched(self, values: Float[np.ndarray, "frames values"]) -> Float[np.ndarray, "frames values"]:
-        """Standardised values with the person's own variance, about their mean, within the training percentiles."""
-        gain = self.gain
-        if len(values) >= MATCH_FROM_S * FPS:
-            # Near silence would be blown up into speech, so the clip's own gain stays near that of the training folds.
-            gain = np.clip(1 / np.maximum(values.std(0), 1e-6), 0.5 * gain, 2 * gain)
-        mean = values.mean(0)
+        """Standardised values with the person's own variance and closed lips, within the training percentiles."""
         low, high = self.targets.standard(np.stack([self.targets.low, self.targets.high]))
-        return np.clip(mean + (values - mean) * gain, low, high)
+        return self.matching(values, low, high)
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file, whole or not at all."""
@@ -161,7 +155,8 @@ class LipPredictor:
             "normalisation.std": self.scale.normalisation.std,
             "ridge.weight": self.ridge.weight,
             "ridge.bias": self.ridge.bias,
-            "gain": self.gain,
+            "gain": self.matching.gain,
+            "closing": self.matching.closing,
             **{f"targets.{name}": getattr(self.targets, name) for name in ("mean", "std", "low", "high")},
         }
         for kind, nets in (("scratch", self.scratch), ("tuned", self.tuned)):
@@ -197,7 +192,8 @@ class LipPredictor:
                 Ridge(arrays["ridge.weight"], arrays["ridge.bias"]),
                 kinds["scratch"],
                 kinds["tuned"],
-                arrays["gain"],
+                # Files of talkface 0.1 before lips were closed have no such array: they are matched in variance alone.
+                Matching(arrays["gain"], arrays.get("closing", np.zeros(4, np.float32))),
             )
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise UserError(f"{path} is not a complete lip predictor ({error}); train it again") from None
@@ -226,8 +222,8 @@ def _ridge(talks: Sequence[Talk]) -> Ridge:
     return fit_ridge(x, np.concatenate([talk.values[talk.valid] for talk in talks]))
 
 
-def _held_out_gain(talks: Sequence[Talk], learning: Learning, seed: int) -> np.ndarray:
-    """How much a net's prediction lacks in deviation on the last fifth, having learnt from the first four."""
+def _held_out_matching(talks: Sequence[Talk], learning: Learning, seed: int) -> Matching:
+    """What a prediction of the last fifth lacks, having learnt from the first four."""
     early, late = _divided(talks, 0.8)
     net = train_lipnet(early, learning, seed)
     ridge = _ridge(early)
@@ -236,8 +232,8 @@ def _held_out_gain(talks: Sequence[Talk], learning: Learning, seed: int) -> np.n
         values = (1 - SHARES[2]) * predict_values([net], talk.mel, len(talk))
         predicted.append((values + SHARES[2] * ridge(_context(talk.mel, len(talk))))[talk.valid])
         truth.append(talk.values[talk.valid])
-    gain = np.concatenate(truth).std(0) / np.maximum(np.concatenate(predicted).std(0), 1e-6)
-    return np.clip(gain, 1.0, 2.0).astype(np.float32)
+    opening = np.concatenate([talk.values[talk.valid, 0] for talk in talks])
+    return Matching.of(np.concatenate(predicted), np.concatenate(truth), opening)
 
 
 def _divided(talks: Sequence[Talk], share: float) -> tuple[list[Talk], list[Talk]]:

@@ -15,11 +15,13 @@ MOVING = (*range(4, 13), *range(48, 68))
 """Landmarks that are predicted; the others stay at the person's mean."""
 VALUES = 2 + 3 * len(MOVING)
 """Numbers per mouth: opening, width, points."""
+_UPPER, _LOWER = [61, 62, 63], [67, 66, 65]
+"""Inner lips, pair by pair."""
 
 
 def opening(landmarks: Float[np.ndarray, "frames 68 dims"]) -> Float[np.ndarray, " frames"]:
     """Mean distance of the three inner-lip pairs, in the landmarks' unit."""
-    return np.linalg.norm(landmarks[:, [61, 62, 63]] - landmarks[:, [67, 66, 65]], axis=-1).mean(-1)
+    return np.linalg.norm(landmarks[:, _UPPER] - landmarks[:, _LOWER], axis=-1).mean(-1)
 
 
 def width(landmarks: Float[np.ndarray, "frames 68 dims"]) -> Float[np.ndarray, " frames"]:
@@ -64,7 +66,8 @@ class MouthSpace:
         """Mouth values to landmarks in cm, float32.
 
         Opening and width are predicted better than single points, so the points are moved along the person's own
-        regression until they show them. An opening below zero is a closed mouth.
+        regression until they show them, and then the inner lips alone until the opening is exact. An opening below
+        zero is a closed mouth.
         """
         wanted = np.maximum(values[:, :2] + self.shape, 0.0)
         points = values[:, 2:].copy()
@@ -74,13 +77,23 @@ class MouthSpace:
             shown = np.stack([_signed_opening(landmarks), width(landmarks)], 1) / self.iod_cm
             points = points + (wanted - shown) @ self.slope
         landmarks[:, MOVING] = self.mean[list(MOVING)] + points.reshape(-1, len(MOVING), 3) * self.iod_cm
+        _open(landmarks, wanted[:, 0] * self.iod_cm)
         return landmarks.astype(np.float32)
 
 
 def _signed_opening(landmarks: np.ndarray) -> np.ndarray:
     """The opening, negative where predicted lips have passed through each other."""
-    gap = landmarks[:, [61, 62, 63]] - landmarks[:, [67, 66, 65]]
+    gap = landmarks[:, _UPPER] - landmarks[:, _LOWER]
     return (np.linalg.norm(gap, axis=-1) * np.sign(gap[..., 1])).mean(-1)
+
+
+def _open(landmarks: np.ndarray, wanted: np.ndarray) -> None:
+    """Scale the gaps between the inner lips about their middles, in place, so that their mean size is `wanted`."""
+    upper, lower = landmarks[:, _UPPER], landmarks[:, _LOWER]
+    middle, half = (upper + lower) / 2, (upper - lower) / 2
+    half[..., 1] = np.maximum(half[..., 1], 1e-6)
+    half *= (wanted / (2 * np.linalg.norm(half, axis=-1).mean(-1)))[:, None, None]
+    landmarks[:, _UPPER], landmarks[:, _LOWER] = middle + half, middle - half
 
 
 @dataclass(frozen=True)

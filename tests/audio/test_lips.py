@@ -12,7 +12,7 @@ from talkface.audio.features import log_mel
 from talkface.audio.lipnet import Learning, LipNet, predict_values
 from talkface.audio.lips import LipPredictor
 from talkface.audio.mouth import opening, width
-from talkface.audio.weights import load_pretrained, save_pretrained
+from talkface.audio.weights import load_pretrained, read_tensors, save_pretrained, write_tensors
 from talkface.errors import UserError
 from talkface.types import Speech
 
@@ -88,6 +88,11 @@ def test_file_keeps_everything(talking, predictor, tmp_path: Path) -> None:
     for each in (predictor, tuned):
         each.save(tmp_path / "lips.safetensors")
         np.testing.assert_array_equal(LipPredictor.load(tmp_path / "lips.safetensors").predict(mel), each.predict(mel))
+    older = LipPredictor.load(tmp_path / "lips.safetensors")
+    arrays, facts = read_tensors(tmp_path / "lips.safetensors", "talkface-lips-1")
+    write_tensors(tmp_path / "lips.safetensors", {k: v for k, v in arrays.items() if k != "closing"}, facts)
+    without = LipPredictor.load(tmp_path / "lips.safetensors")
+    assert without.matching.closing[0] == 0 < older.matching.closing[0]
     assert len(tuned.tuned) == 1 and [p.name for p in tmp_path.iterdir()] == ["lips.safetensors"]
 
 

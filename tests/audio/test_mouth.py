@@ -31,7 +31,7 @@ def test_decoded_points_show_the_predicted_opening_and_width(talking) -> None:
     shown = space.decode(values)
     wanted = np.maximum((values[:, :2] + space.shape) * space.iod_cm, 0)
     np.testing.assert_allclose(width(shown), wanted[:, 1], atol=0.02)
-    np.testing.assert_allclose(opening(shown), wanted[:, 0], atol=0.06)
+    np.testing.assert_allclose(opening(shown), wanted[:, 0], atol=1e-4)
 
 
 def test_a_negative_opening_is_a_shut_mouth(talking) -> None:
@@ -39,5 +39,5 @@ def test_a_negative_opening_is_a_shut_mouth(talking) -> None:
     space = MouthSpace.of(landmarks)
     values = space.encode(landmarks)[:50]
     values[:, 0] = -1.0
-    assert opening(space.decode(values)).max() < 0.08
+    assert opening(space.decode(values)).max() < 1e-3
     assert abs(eye_distance(landmarks) - 8.8) < 0.05
