@@ -1,74 +1,65 @@
 """The table of the design page lip-sync: how well each predictor of lips does on speech it has not heard.
 
-Contiguous fifths of each long clip with 0.6 s of guard, GRID by clip; all five folds; one seed. Pre-trained nets never
-saw the person they are tested on. Needs the development clips.
+Pre-trained nets never saw the person they are tested on. Needs the development clips. Tracks, nets and every fold are
+kept, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
+from jaxtyping import Float
 
-from talkface.audio.features import log_mel
+from talkface.audio.corpus import Part
+from talkface.audio.features import log_mel, windows
 from talkface.audio.lipnet import LipNet
 from talkface.audio.lips import SHARES, LipPredictor, pretrain
 from talkface.audio.mouth import eye_distance
+from talkface.audio.weights import load_pretrained, save_pretrained
+from talkface.engine import trainer
+from talkface.engine.run import Run, write_json, write_text
 from talkface.errors import UserError
+from talkface.methods.blink_hashgrid import motion_train
+from talkface.methods.blink_hashgrid.lip_mix import mixed_lips
+from talkface.methods.blink_hashgrid.motion import MotionModel
+from talkface.methods.blink_hashgrid.motion_config import MotionConfig, motion_preset
 from talkface.metrics import lips as measures
+from talkface.pipeline import lip_folds
+from talkface.pipeline.lip_folds import GRID, GRID_CLIPS, MORE, OTHERS, TESTED, Source
 from talkface.pipeline.train_lips import TalkingClip, clips_of, fault_of
 from talkface.progress import track_progress
-from talkface.types import Speech
 
-GUARD_FRAMES = 15
-FOLDS = 5
-GRID_CLIPS = 20
-MODELS = ("ridge", "scratch", "tuned", "both nets", "ensemble", "matched")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Clips that share one scale, and whose they are."""
-
-    person: str
-    path: str
-    may_ship: bool = False
-    """GRID and public domain: what the net in the package may have seen."""
-
-
-TESTED = {
-    "cnn2": Source("cnn2", "speakers/cnn2/clip.mp4"),
-    "edtalk_pose2": Source("edtalk_pose2", "speakers/edtalk_pose2/clip.mp4"),
-    "obama_address": Source("obama", "speakers/obama_address/clip_256.mp4", True),
-    "person31": Source("person31", "speakers/person31/clip.mp4"),
-    "grid60": Source("grid_s1", "speakers/grid_s1", True),
+TRANSFORMER = {("cnn2", "fold 2"), ("cnn2", "fold 4"), ("edtalk_pose2", "fold 2"), ("edtalk_pose2", "fold 4")}
+"""Where the Dynamic Landmark Transformer is trained beside the predictors: it costs ten times as much as they do."""
+TRANSFORMED = "transformer, matched"
+MEASURES = {
+    "mouth_r": "mouth_r",
+    "width_r": "r width",
+    "error_iod": "error (iod)",
+    "amplitude": "amplitude",
+    "velocity_r": "velocity r",
+    "closure_f1": "closure F1",
+    "shifted_r": "shifted: r",
+    "shifted_f1": "shifted: F1",
 }
-OTHERS = (
-    Source("obama", "speakers/obama_2/clip.mp4", True),
-    Source("obama", "speakers/obama_3/clip.mp4"),
-)
-MORE = ("multi/grid", "multi/misc", "multi/voxceleb", "multi/wda_hdtf", "emotions/mead")
-"""Folders in which every clip is another person."""
-
 Corpus = Literal["shipped", "all"]
+Landmarks = Float[np.ndarray, "frames 68 3"]
 
 
 def benchmark_lips(
-    out: Path,
-    data: Path,
-    clips: Sequence[str] = tuple(TESTED),
-    corpus: Corpus = "shipped",
-    seed: int = 0,
+    out: Path, data: Path, clips: Sequence[str] = tuple(TESTED), corpus: Corpus = "shipped", seed: int = 0
 ) -> dict[str, Any]:
-    """Measure every predictor on every fold of `clips`; writes `lips-<corpus>.json` and returns the same.
+    """Measure every predictor on every split of `clips`; writes table.md and table.json, and prints the table.
 
     Args:
-        out: Folder of the answer; tracks of the clips are kept in `out/tracks`.
+        out: Folder of the answer and of what is kept: tracks, nets, folds.
         data: The development clips.
         corpus: What the pre-trained net learns from: only what may ship, or every clip in sync; never the tested
             person.
@@ -78,119 +69,167 @@ def benchmark_lips(
     """
     if unknown := set(clips) - set(TESTED):
         raise UserError(f"no lip benchmark for {', '.join(sorted(unknown))}; there are {', '.join(TESTED)}")
-    tracks = out / "tracks"
-    people = _people(data, tracks, corpus)
-    rows: dict[str, Any] = {}
+    (out / "folds").mkdir(parents=True, exist_ok=True)
+    results: dict[str, dict[str, Any]] = {}
     for name in track_progress(clips, "lip benchmark"):
-        source = TESTED[name]
-        net = pretrain([parts for person, parts in people if person != source.person], seed)
-        found = clips_of(data / source.path, tracks)[:GRID_CLIPS]
-        folds = _clip_folds(found) if name == "grid60" else _fifths(found[0])
-        rows[name] = [_fold(train, test, net, seed) for train, test in folds]
-    answer = {"corpus": corpus, "seed": seed, "clips": rows, "table": _table(rows)}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"lips-{corpus}.json").write_text(json.dumps(answer, indent=1))
-    return answer
+        results[name] = {}
+        found = clips_of(data / TESTED[name].path, out / "tracks")[:GRID_CLIPS]
+        for split, parts in lip_folds.splits(found).items():
+            kept = out / "folds" / f"{corpus}-{seed}-{name}-{split.replace('/', ' of ').replace(' ', '_')}.json"
+            if not kept.is_file():
+                net = _pretrained(out, data, corpus, TESTED[name].person, seed)
+                said = predictions(*parts, net, seed, (name, split) in TRANSFORMER, len(found) > 1)
+                write_json(kept, _scores(*parts, said))
+            results[name][split] = json.loads(kept.read_text())
+        write_text(out / "table.md", markdown(results))
+        write_json(out / "table.json", {"corpus": corpus, "seed": seed, "clips": results})
+    print((out / "table.md").read_text())
+    return {"corpus": corpus, "seed": seed, "clips": results}
 
 
-def _people(data: Path, tracks: Path, corpus: Corpus) -> list[tuple[str, Any]]:
+def predictions(
+    train: TalkingClip, test: TalkingClip, net: LipNet, seed: int, transformer: bool, alike: bool
+) -> dict[str, Landmarks]:
+    """What each model says about the tested part, having learnt from the other.
+
+    Args:
+        net: Of other people, to be fine-tuned.
+        transformer: Whether the Dynamic Landmark Transformer is trained as well.
+        alike: Whether all stretches are sentences of one form, so that their mean curve predicts without any sound.
+    """
+    predictor = LipPredictor.fit(log_mel(train.speech), train.landmarks, train.valid, train.stretches, net, seed)
+    parts = test.parts()
+    mels = [predictor.scale.normalisation.apply(part.mel) for part in parts]
+    said = [predictor.members(mel, len(part)) for mel, part in zip(mels, parts, strict=True)]
+    values = {name: np.concatenate([each[name] for each in said]) for name in said[0]}
+    values["both nets"] = (values["scratch"] + values["tuned"]) / 2
+    values["ensemble"] = (1 - SHARES[2]) * values["both nets"] + SHARES[2] * values["ridge"]
+    values["matched"] = predictor.matched(values["ensemble"])
+    frames = len(values["ridge"])
+    shown = {name: predictor.space.decode(predictor.targets.plain(value)) for name, value in values.items()}
+    shown["training mean"] = np.broadcast_to(predictor.space.mean, (frames, 68, 3))
+    if alike:
+        shown["mean curve"] = np.concatenate([_mean_curve(train, len(part)) for part in parts])
+    if transformer:
+        model = _transformer(train.parts(), predictor, seed)
+        own = np.concatenate([model.predict(_windows(mel, len(mel) // 4), np.zeros(len(mel) // 4)) for mel in mels])
+        mel = np.concatenate(mels)
+        for name, lips in ((TRANSFORMED, "dlt"), ("matched, with transformer", "average")):
+            shown[name] = mixed_lips(own, mel, predictor, MotionConfig(lips=lips))  # type: ignore[arg-type]
+    return shown
+
+
+def _scores(train: TalkingClip, test: TalkingClip, said: Mapping[str, Landmarks]) -> dict[str, Any]:
+    true = np.concatenate([part.landmarks for part in test.parts()]).astype(float)
+    true[~np.concatenate([part.valid for part in test.parts()])] = np.nan
+    known = np.concatenate([part.landmarks[part.valid] for part in train.parts()])
+    threshold, iod = measures.closed_threshold(measures.opening(known)), eye_distance(known)
+    models = {name: lip_folds.score(landmarks, true, threshold, iod) for name, landmarks in said.items()}
+    return {"test_frames": len(true), "train_frames": len(known), "models": models}
+
+
+def _mean_curve(train: TalkingClip, frames: int) -> Landmarks:
+    """Frame by frame the mean of the training sentences: no sound is used."""
+    length = max(frames, *(stop - start for start, stop in train.stretches))
+    curves = np.full((len(train.stretches), length, 68, 3), np.nan)
+    for curve, (start, stop) in zip(curves, train.stretches, strict=True):
+        curve[: stop - start] = np.where(train.valid[start:stop, None, None], train.landmarks[start:stop], np.nan)
+    return np.nan_to_num(np.nanmean(curves, 0))[:frames]
+
+
+def _transformer(parts: Sequence[Part], predictor: LipPredictor, seed: int) -> MotionModel:
+    """Stage 0 of BLINK at preset `small` without its eyes, on the same speech as the predictor."""
+    clips = []
+    for part in parts:
+        mel = predictor.scale.normalisation.apply(part.mel)
+        still = np.zeros(len(part))
+        clips.append(motion_train.MotionClip(_windows(mel, len(part)), part.landmarks, still, part.valid))
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(seed)
+        model = MotionModel(replace(motion_preset("small"), blink_embedding=False), parts[0].mel.shape[1])
+        motion_train.fit_person(model, clips)
+        run = Run.create(Path(folder) / "run", "blink_hashgrid", {}, {})
+        trainer.train(model, [motion_train.stage(model, clips)], run, seed=seed)
+    return model
+
+
+def _windows(mel: np.ndarray, frames: int) -> np.ndarray:
+    return windows(mel, frames, 16)
+
+
+def _pretrained(out: Path, data: Path, corpus: Corpus, person: str, seed: int) -> LipNet:
+    """A net that never saw `person`; nets of persons outside the corpus are one and the same."""
+    sources = [source for source in _sources(data) if corpus == "all" or source.may_ship]
+    left_out = person if person in {source.person for source in sources} else "nobody"
+    kept = out / "nets" / f"{corpus}-{seed}-without-{left_out}.safetensors"
+    if not kept.is_file():
+        people, names = [], []
+        for source in sources:
+            sound = [clip for clip in clips_of(data / source.path, out / "tracks") if not fault_of(clip)]
+            if sound and source.person != left_out:
+                people.append([part for clip in sound for part in clip.parts()])
+                names.append(source.path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_pretrained(kept, pretrain(people, seed), {"clips": "; ".join(names)})
+    return load_pretrained(kept)[0]
+
+
+def _sources(data: Path) -> list[Source]:
     more = [
         Source(path.stem, str(path.relative_to(data)), folder == "multi/grid")
         for folder in MORE
         for path in sorted((data / folder).iterdir())
         if path.is_file() and "silent" not in path.stem
     ]
-    people = []
-    for source in (*TESTED.values(), *OTHERS, *more):
-        if corpus == "all" or source.may_ship:
-            sound = [clip for clip in clips_of(data / source.path, tracks) if not fault_of(clip)]
-            if sound:
-                people.append((source.person, [part for clip in sound for part in clip.parts()]))
-    return people
+    return [*TESTED.values(), *OTHERS, *more]
 
 
-def _fifths(clip: TalkingClip) -> list[tuple[TalkingClip, TalkingClip]]:
-    edges = np.linspace(0, len(clip.valid), FOLDS + 1).astype(int)
-    folds = []
-    for start, stop in itertools.pairwise(edges):
-        around = [(0, start - GUARD_FRAMES), (stop + GUARD_FRAMES, len(clip.valid))]
-        train = tuple((int(a), int(b)) for a, b in around if b - a > FOLDS * GUARD_FRAMES)
-        folds.append((_of(clip, train), _of(clip, ((int(start), int(stop)),))))
-    return folds
+def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The median over the long clips, every clip over its folds, the transformer's folds, and the last elevenths."""
+    folds = {
+        name: [kept["models"] for split, kept in of.items() if split[:4] == "fold"] for name, of in results.items()
+    }
+    means = {name: _means(found) for name, found in folds.items()}
+    long = {name: of for name, of in means.items() if name != GRID}
+    text = ""
+    if long:
+        text += _table(f"Median over {', '.join(long)}, of the mean over five folds", _medians(list(long.values())))
+    for name, of in means.items():
+        text += _table(f"{name}: mean over five folds" + (", split by clip" if name == GRID else ""), of)
+        some = [fold for fold in folds[name] if TRANSFORMED in fold]
+        if some:
+            text += _table(f"{name}: mean over the {len(some)} folds with the transformer", _means(some))
+    for name, found in results.items():
+        if kept := found.get("last 1/11"):
+            length = f"{kept['test_frames'] / 25:.1f} s of test"
+            text += _table(f"{name}: last 1/11 ({length})", kept["models"])
+    return text
 
 
-def _clip_folds(found: Sequence[TalkingClip]) -> list[tuple[TalkingClip, TalkingClip]]:
-    """GRID clips joined in time, every fifth one tested."""
-    frames = [len(clip.valid) for clip in found]
-    starts = np.cumsum([0, *frames])
-    waveforms = []
-    for clip in found:
-        samples = len(clip.valid) * 640
-        waveforms.append(np.pad(clip.speech.waveform[:samples], (0, max(0, samples - len(clip.speech.waveform)))))
-    joined = TalkingClip(
-        "grid60",
-        Speech(np.concatenate(waveforms)),
-        np.concatenate([clip.landmarks for clip in found]),
-        np.concatenate([clip.valid for clip in found]),
-        (),
-    )
-    spans = [(int(a), int(b)) for a, b in itertools.pairwise(starts)]
-    return [
-        (
-            _of(joined, tuple(span for i, span in enumerate(spans) if i % FOLDS != fold)),
-            _of(joined, tuple(spans[fold::FOLDS])),
-        )
-        for fold in range(FOLDS)
+def _means(folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Of the models that every fold has; a measure that is nowhere defined stays None."""
+    models = [model for model in folds[0] if all(model in fold for fold in folds)]
+    return {m: {key: _middle(np.mean, [fold[m][key] for fold in folds]) for key in MEASURES} for m in models}
+
+
+def _medians(clips: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    models = [model for model in clips[0] if all(model in clip for clip in clips)]
+    return {m: {key: _middle(np.median, [clip[m][key] for clip in clips]) for key in MEASURES} for m in models}
+
+
+def _middle(of: Any, values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(of(known)) if known else None
+
+
+def _table(title: str, models: Mapping[str, Mapping[str, float | None]]) -> str:
+    lines = [
+        f"**{title}**",
+        "",
+        "| model | " + " | ".join(MEASURES.values()) + " |",
+        "|---" * (len(MEASURES) + 1) + "|",
     ]
-
-
-def _of(clip: TalkingClip, stretches: tuple[tuple[int, int], ...]) -> TalkingClip:
-    return TalkingClip(clip.name, clip.speech, clip.landmarks, clip.valid, stretches)
-
-
-def _fold(train: TalkingClip, test: TalkingClip, net: LipNet, seed: int) -> dict[str, dict[str, float]]:
-    mel = log_mel(train.speech)
-    predictor = LipPredictor.fit(mel, train.landmarks, train.valid, train.stretches, net, seed)
-    parts = test.parts()
-    said = [predictor.members(predictor.scale.normalisation.apply(part.mel), len(part)) for part in parts]
-    values = {name: np.concatenate([each[name] for each in said]) for name in said[0]}
-    values["both nets"] = (values["scratch"] + values["tuned"]) / 2
-    values["ensemble"] = (1 - SHARES[2]) * values["both nets"] + SHARES[2] * values["ridge"]
-    values["matched"] = predictor.matched(values["ensemble"])
-    true = np.concatenate([part.landmarks for part in parts])
-    true[~np.concatenate([part.valid for part in parts])] = np.nan
-    known = np.concatenate([part.landmarks[part.valid] for part in train.parts()])
-    threshold = measures.closed_threshold(measures.opening(known))
-    decoded = {name: predictor.space.decode(predictor.targets.plain(values[name])) for name in MODELS}
-    return {name: _score(landmarks, true, threshold, eye_distance(known)) for name, landmarks in decoded.items()}
-
-
-def _score(predicted: np.ndarray, true: np.ndarray, threshold: float, iod: float) -> dict[str, float]:
-    said, shown = measures.opening(predicted), measures.opening(true)
-    away = np.linalg.norm((predicted - true)[:, 48:, :2], axis=-1)
-    return {
-        "mouth_r": measures.correlation(said, shown),
-        "width_r": measures.correlation(measures.width(predicted), measures.width(true)),
-        "error_iod": float(np.nanmean(away) / iod),
-        "amplitude": measures.amplitude(said, shown),
-        "velocity_r": measures.velocity_correlation(said, shown),
-        "closure_f1": measures.closure_f1(said, shown, threshold),
-        "shifted_r": measures.correlation(np.roll(said, len(said) // 2), shown),
-    }
-
-
-def _table(rows: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Mean over folds, then median over the long clips (GRID stands apart: its clips are alike)."""
-    means = {
-        clip: {
-            model: {key: float(np.nanmean([f[model][key] for f in folds])) for key in folds[0][model]}
-            for model in MODELS
-        }
-        for clip, folds in rows.items()
-    }
-    long = [clip for clip in rows if clip != "grid60"]
-    table = {f"{clip} {model}": means[clip][model] for clip in rows for model in MODELS}
-    for model in MODELS if long else ():
-        keys = means[long[0]][model]
-        table[f"median {model}"] = {key: float(np.median([means[clip][model][key] for clip in long])) for key in keys}
-    return table
+    for model, of in models.items():
+        cells = ["–" if of[key] is None else f"{of[key]:.3f}" for key in MEASURES]
+        lines.append("| " + " | ".join([model, *cells]) + " |")
+    return "\n".join(lines) + "\n\n"

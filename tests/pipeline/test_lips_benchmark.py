@@ -11,7 +11,9 @@ from talkface.audio import lips
 from talkface.audio.lipnet import Learning
 from talkface.audio.weights import load_pretrained
 from talkface.errors import UserError
+from talkface.methods.blink_hashgrid.motion_config import motion_preset
 from talkface.pipeline import benchmark_lips as benchmark
+from talkface.pipeline import lip_folds
 from talkface.pipeline import train_lips as training
 from talkface.pipeline.train_lips import TalkingClip, fault_of, train_lips
 from talkface.types import SPEECH_HZ, Speech
@@ -66,7 +68,7 @@ def test_a_source_without_video_is_refused(tmp_path: Path) -> None:
 def test_folds_cover_the_clip_once_and_keep_their_distance() -> None:
     whole = clip(40, 0)
     tested = []
-    for train, test in benchmark._fifths(whole):
+    for train, test in lip_folds.fifths(whole):
         ((start, stop),) = test.stretches
         tested += range(start, stop)
         for low, high in train.stretches:
@@ -75,9 +77,11 @@ def test_folds_cover_the_clip_once_and_keep_their_distance() -> None:
 
 
 def test_joined_clips_are_tested_whole() -> None:
-    found = [clip(3, seed) for seed in range(10)]
-    folds = benchmark._clip_folds(found)
-    assert len(folds) == 5
+    found = lip_folds.splits([clip(3, seed) for seed in range(10)])
+    assert list(found) == [*(f"fold {i}" for i in range(1, 6)), "last 1/11"]
+    (learnt,), (tested,) = found["last 1/11"][0].stretches[-1:], found["last 1/11"][1].stretches
+    assert learnt == (600, 675) and tested == (675, 750)
+    folds = [found[f"fold {i}"] for i in range(1, 6)]
     spans = [span for _, test in folds for span in test.stretches]
     assert sorted(spans) == [(75 * i, 75 * (i + 1)) for i in range(10)]
     for train, test in folds:
@@ -85,12 +89,66 @@ def test_joined_clips_are_tested_whole() -> None:
         assert len(train.speech.waveform) == 10 * 3 * SPEECH_HZ
 
 
+def test_the_last_eleventh_is_what_training_leaves() -> None:
+    train, test = lip_folds.splits([clip(44, 0)])["last 1/11"]
+    assert test.stretches == ((1000, 1100),) and train.stretches == ((0, 985),)
+
+
 def test_scores_know_the_truth_from_its_shift() -> None:
     true = clip(12, 0).landmarks.astype(float)
-    score = benchmark._score(true, true, 0.1, 8.0)
+    score = lip_folds.score(true, true, 0.1, 8.0)
     assert score["mouth_r"] == pytest.approx(1) and score["amplitude"] == pytest.approx(1)
     assert score["closure_f1"] == pytest.approx(1) and score["error_iod"] == 0
-    assert abs(score["shifted_r"]) < 0.4
+    assert abs(score["shifted_r"]) < 0.4 and score["shifted_f1"] < 0.9
+    still = lip_folds.score(np.broadcast_to(true.mean(0), true.shape), true, 0.1, 8.0)
+    assert still["mouth_r"] is None and still["amplitude"] == pytest.approx(0)
+
+
+def test_every_model_is_measured_and_nothing_is_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sentences' worth of people: the mouth follows the sound, so what hears it beats what does not."""
+    quick = Learning(60, batch=3)
+    fit = lips.LipPredictor.fit
+    monkeypatch.setattr(benchmark.LipPredictor, "fit", lambda *given: fit(*given, learning=quick, fine_tuning=quick))
+    monkeypatch.setattr(benchmark, "motion_preset", lambda _: motion_preset("test"))
+    net = lips.pretrain([clip(12, 7).parts()], 0, Learning(5, batch=2))
+    train, test = lip_folds.splits([clip(4, seed) for seed in range(6)])["fold 1"]
+    said = benchmark.predictions(train, test, net, 0, transformer=True, alike=True)
+    assert all(np.isfinite(landmarks).all() for landmarks in said.values())
+    scores = benchmark._scores(train, test, said)["models"]
+    assert scores["matched"]["mouth_r"] > 0.6 > abs(scores["mean curve"]["mouth_r"] or 0)
+    assert scores["matched"]["mouth_r"] > abs(scores["matched"]["shifted_r"]) + 0.3
+    assert scores["training mean"]["mouth_r"] is None and scores["training mean"]["error_iod"] > 0
+    assert {"ridge", "scratch", "tuned", "ensemble", "transformer, matched", "matched, with transformer"} < set(scores)
+
+
+def test_what_was_measured_is_kept_and_tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"models": {"ridge": dict.fromkeys(benchmark.MEASURES, 0.5)}, "test_frames": 50, "train_frames": 500}
+    calls: list[str] = []
+    monkeypatch.setattr(benchmark, "clips_of", lambda path, tracks: [clip(22, 0)])
+    monkeypatch.setattr(benchmark, "_pretrained", lambda *given: None)
+    monkeypatch.setattr(benchmark, "predictions", lambda *given: calls.append("fold"))
+    monkeypatch.setattr(benchmark, "_scores", lambda *given: row)
+    first = benchmark.benchmark_lips(tmp_path, tmp_path, ("cnn2", "person31"))
+    assert len(calls) == 12 and benchmark.benchmark_lips(tmp_path, tmp_path, ("cnn2", "person31")) == first
+    assert len(calls) == 12
+    table = (tmp_path / "table.md").read_text()
+    assert "Median over cnn2, person31" in table and "last 1/11 (2.0 s of test)" in table and "0.500" in table
+
+
+def test_medians_are_over_clips_and_means_over_folds() -> None:
+    def row(value: float | None) -> dict:
+        return {"models": {"ridge": dict.fromkeys(benchmark.MEASURES, value)}, "test_frames": 50}
+
+    results = {name: {"fold 1": row(v), "fold 2": row(v + 0.2)} for name, v in (("a", 0.1), ("b", 0.3), ("c", 0.7))}
+    results["grid60"] = {"fold 1": row(None)}
+    table = benchmark.markdown(results)
+    median, *rest = [line for line in table.splitlines() if line.startswith("| ridge")]
+    assert median.split(" | ")[1] == "0.400" and [line.split(" | ")[1] for line in rest] == [
+        "0.200",
+        "0.400",
+        "0.800",
+        "–",
+    ]
 
 
 def test_unknown_clips_are_refused(tmp_path: Path) -> None:
