@@ -9,21 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from talkface.engine.run import write_json, write_text
+from talkface.engine.run import write_json
 from talkface.errors import UserError
 from talkface.io.store import MANIFEST
 from talkface.methods.blink_hashgrid.config import ROWS, BlinkConfig, ablation, ernerf, preset
+from talkface.metrics.published import published
+from talkface.metrics.table_forms import write_table
+from talkface.metrics.tables import Block, Column, Entry, Table, table
 from talkface.pipeline.evaluate import evaluate
 from talkface.pipeline.preprocess import preprocess
 from talkface.pipeline.train import train
+from talkface.types import Score
 
-PUBLISHED_TABLE_III = {
-    "w/o D w/o E": {"psnr": 35.438, "lpips": 0.0347, "lmd": 2.721, "sync": 6.231},
-    "w/ D w/o E": {"psnr": 36.194, "lpips": 0.0274, "lmd": 2.731, "sync": 6.685},
-    "w/ D w/ E": {"psnr": 35.891, "lpips": 0.0259, "lmd": 2.729, "sync": 6.704},
-    "w/ D w/ E w/ Tri-Hash": {"psnr": 35.907, "lpips": 0.0256, "lmd": 2.691, "sync": 6.742},
-}
-"""Other clips, another size and a far longer training: not comparable, shown for the order of the rows."""
 CLIPS = {
     "cnn2": "speakers/cnn2/clip.mp4",
     "obama_address": "speakers/obama_address/clip_450.mp4",
@@ -32,19 +29,22 @@ CLIPS = {
     "grid_s1": "speakers/grid_s1",
 }
 _COLUMNS = (
-    ("psnr", "frame"),
-    ("psnr", "head"),
-    ("psnr", "mouth"),
-    ("ssim", "frame"),
-    ("lmd", "mouth"),
-    ("opening_r", "mouth"),
-    ("au45_r", "eyes"),
-    ("blink_f1", "eyes"),
+    Column("psnr", "frame", "PSNR frame", digits=2),
+    Column("psnr", "head", "PSNR head", digits=2),
+    Column("psnr", "mouth", "PSNR mouth", digits=2),
+    Column("ssim", "frame", "SSIM"),
+    Column("lpips", "frame", "LPIPS", higher_is_better=False),
+    Column("lmd_256", "mouth", "LMD at 256", higher_is_better=False),
+    Column("opening_r", "mouth", "opening r"),
+    Column("au45_r", "eyes", "AU45 r"),
+    Column("blink_f1", "eyes", "blink F1", digits=2),
+    Column("mouth_r", "mouth", "mouth_r by speech"),
+    Column("train_s", "run", "training s", higher_is_better=None, digits=0),
 )
 
 
 def benchmark(name: str, out: Path, *, data: Path | None = None, steps: int | None = None) -> dict[str, Any]:
-    """Make one table into `out` as table.json and table.md, and print it.
+    """Make one table into `out` (JSON, Markdown, LaTeX, HTML), and print it.
 
     Args:
         name: "tracking", "lips", "clips", "pose" or "blink_hashgrid".
@@ -111,33 +111,30 @@ def _table(out: Path, name: str, rows: dict[str, Callable[[], dict[str, Any]]]) 
         if not kept.is_file():
             write_json(kept, measure())
         results[row] = json.loads(kept.read_text())
-        write_text(out / "table.md", _markdown(name, results))
-    write_json(out / "table.json", results)
+        write_table(_shown(name, results), out)
     print((out / "table.md").read_text())
     return results
 
 
-def _markdown(name: str, results: dict[str, Any]) -> str:
-    head = ["row", *(f"{score} {region}" for score, region in _COLUMNS), "mouth_r by audio", "training s"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row, result in results.items():
-        own = {(s["name"], s["region"]): s["value"] for s in result["scores"]}
-        cells = [row, *(_cell(own.get(column)) for column in _COLUMNS)]
-        cells += [_cell(own.get(("mouth_r", "mouth"))), str(result.get("train_s", ""))]
-        lines.append("| " + " | ".join(cells) + " |")
-        for baseline, scores in result.get("baselines", {}).items():
-            values = {(s["name"], s["region"]): s["value"] for s in scores}
-            cells = [f"  {baseline}", *(_cell(values.get(column)) for column in _COLUMNS), "", ""]
-            if name == "clips":
-                lines.append("| " + " | ".join(cells) + " |")
-    if name == "blink_hashgrid":
-        lines += ["", "Published (Macron, 512 px, other training: not comparable):", ""]
-        lines += [f"- {row}: {values}" for row, values in PUBLISHED_TABLE_III.items()]
-    return "\n".join(lines) + "\n"
+def _shown(name: str, results: dict[str, Any]) -> Table:
+    """For clips a block each, the run among its baselines; for ablations one block, and what was published."""
+    if name == "clips":
+        return Table("Clips", _COLUMNS, [Block(clip, _entries("ours", result)) for clip, result in results.items()])
+    rows = [_entries(row, result)[0] for row, result in results.items()]
+    baselines = _entries("", next(iter(results.values())))[1:]
+    return table("Table III on one clip", _COLUMNS, [*rows, *baselines], [published("blink_hashgrid.3").block()])
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+def _entries(title: str, result: dict[str, Any]) -> list[Entry]:
+    """The run and its baselines under the true landmarks; `mouth_r` is by speech alone."""
+    taken = Score("train_s", float(result["train_s"]), False, result["frames"], "run")
+    baselines = [Entry(baseline, _scores(scores)) for baseline, scores in result["baselines"].items()]
+    return [Entry(title, [*_scores(result["scores"]), taken]), *baselines]
+
+
+def _scores(listed: list[dict[str, Any]]) -> list[Score]:
+    shown = [one for one in listed if one["drive"] == "landmarks" or one["name"] == "mouth_r"]
+    return [Score(**{key: value for key, value in one.items() if key != "drive"}) for one in shown]
 
 
 def _slug(text: str) -> str:
