@@ -25,9 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("", "the methods, what each learns and which controls it takes"),
     "synthesize": ("OUT", "a drawn speaker with exact ground truth: clip.mp4 and truth.npz"),
     "preprocess": ("VIDEO OUT", "a video, or a folder of clips, to a processed folder with a report"),
-    "train": ("METHOD DATA --out RUN", "learn a person (or the lip predictor `lips`) from processed data"),
+    "train": ("METHOD DATA --out RUN", "learn a person (or the networks `lips` and `syncnet`) from processed data"),
     "render": ("RUN AUDIO --out VIDEO", "speech to video, with pose, blink, view and background under control"),
-    "evaluate": ("RUN --out DIR", "score a run on its held-out frames: scores.json and report.html"),
+    "evaluate": ("RUN | --truth A --video B", "score a run on held-out frames, or any video or folder of videos"),
     "benchmark": ("NAME --out DIR", "regenerate a table: tracking, lips, or a method's ablations"),
     "verify": ("VIDEO", "read the mark of origin in a video"),
     "assets": ("[import NAME FILE]", "optional files a user may bring: where to get them, their licence, import"),
@@ -195,8 +195,10 @@ def _train(arguments: Sequence[str]) -> Any:
 
     if arguments and arguments[0] == "lips":
         return _train_lips(arguments[1:])
+    if arguments and arguments[0] == "syncnet":
+        return _train_syncnet(arguments[1:])
     if not arguments or arguments[0].startswith("-"):
-        known = ", ".join([*methods.names(), "lips"])
+        known = ", ".join([*methods.names(), "lips", "syncnet"])
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: talkface train METHOD DATA --out RUN [options]\n\nMETHOD is one of {known};\n"
                   f"`talkface train METHOD --help` prints its options.")  # fmt: skip
@@ -246,6 +248,30 @@ def _train_lips(arguments: Sequence[str]) -> Any:
     return train_lips(options.data, options.out)
 
 
+def _train_syncnet(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class SyncNet(Output):
+        """Train the sync network behind `lse_c@proxy` and `lse_d@proxy` on talking clips of several people."""
+
+        data: tyro.conf.Positional[tuple[Path, ...]]
+        """Processed folders, videos or folders of videos, each of one person."""
+        out: Path
+        """The network's file (.safetensors); `talkface assets import mouth_sync FILE` makes evaluations use it."""
+        held_out: tuple[Path, ...] = ()
+        """People who are not learnt from but timed, as `data`."""
+        steps: int = 800
+        """Training steps."""
+        seed: int = 0
+        """Another seed gives another network."""
+
+    options = options_of(SyncNet, "train syncnet", arguments)
+    from talkface.pipeline.train_syncnet import train_syncnet
+
+    return train_syncnet(options.data, options.out, options.held_out, options.steps, options.seed)
+
+
 def _render(arguments: Sequence[str]) -> Any:
     import tyro
 
@@ -289,20 +315,41 @@ def _evaluate(arguments: Sequence[str]) -> Any:
 
     @dataclasses.dataclass(kw_only=True)
     class Evaluate(Output):
-        """Score a run on its held-out frames: with the true landmarks, and driven by speech alone."""
+        """Score a run on its held-out frames, or any video against the true one.
 
-        run: tyro.conf.Positional[Path]
+        Either RUN: with the true landmarks, and driven by speech alone. Or --truth and --video: two videos, or two
+        folders of videos with the same names.
+        """
+
+        run: tyro.conf.Positional[Path | None] = None
         """The run folder."""
         out: Path
         """Folder for scores.json, report.html and comparison.mp4."""
         data: Path | None = None
-        """The processed folder, if it moved since training."""
-        max_frames: int | None = None
-        """Score only the first so many test frames."""
+        """RUN: the processed folder, if it moved since training."""
         speech: Path | None = None
-        """Also render 30 s of this (somebody else's) speech with commanded blinks, and score what was asked."""
+        """RUN: also render 30 s of this (somebody else's) speech with commanded blinks, and score what was asked."""
+        max_frames: int | None = None
+        """Score only the first so many (test) frames."""
+        truth: Path | None = None
+        """The true video, or a folder of them."""
+        video: Path | None = None
+        """The video to score, or a folder of them."""
+        size: str = "truth"
+        """Videos: the size that is scored: truth, video or HEIGHTxWIDTH."""
+        offset: str = "0"
+        """Videos: by how many frames the video is late, or auto: where the pictures agree best within 15 frames."""
+        crop: Literal["none", "face"] = "none"
+        """Videos: face scores the square around the true face at 256 px, as one-shot papers do."""
 
     options = options_of(Evaluate, "evaluate", arguments)
+    if (options.truth is None) != (options.video is None):
+        raise UserError("--truth and --video belong together; give both, or a run folder")
+    if (options.run is None) == (options.truth is None):
+        raise UserError("give either a run folder, or --truth and --video; see `talkface evaluate --help`")
+    _refuse_others(options, Evaluate, ("size", "offset", "crop") if options.truth is None else ("data", "speech"))
+    if options.truth is not None:
+        return _evaluate_videos(options)
     from talkface.pipeline.evaluate import evaluate
 
     scores = evaluate(options.run, options.out, data=options.data, max_frames=options.max_frames)
@@ -313,6 +360,33 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         say(options, "driven: " + ", ".join(f"{name} {value}" for name, value in scores["driven"].items()))
     say(options, f"{options.out / 'report.html'} tells it all")
     return scores
+
+
+def _evaluate_videos(options: Any) -> Any:
+    from talkface.pipeline.evaluate_folders import evaluate_folders
+    from talkface.pipeline.evaluate_pair import PairOptions, evaluate_pair
+
+    chosen = PairOptions(options.size, options.offset, options.crop, options.max_frames)
+    folders = options.truth.is_dir() and options.video.is_dir()
+    scores = (evaluate_folders if folders else evaluate_pair)(options.truth, options.video, options.out, chosen)
+    for warning in scores.get("warnings", []):
+        say(options, f"note: {warning}")
+    for name, why in scores.get("failed", {}).items():
+        say(options, f"{name} could not be scored: {why}")
+    for side, names in scores.get("unmatched", {}).items():
+        if names:
+            say(options, f"without a partner in --{side}: {', '.join(names)}")
+    say(options, f"{options.out / 'report.html'} tells it all")
+    return scores
+
+
+def _refuse_others(options: Any, kind: Any, names: Sequence[str]) -> None:
+    """Options of the other form of `evaluate` are refused by name."""
+    defaults = {f.name: f.default for f in dataclasses.fields(kind)}
+    for name in names:
+        if getattr(options, name) != defaults[name]:
+            form = "--truth and --video" if name in ("size", "offset", "crop") else "a run folder"
+            raise UserError(f"--{name} goes with {form}")
 
 
 def _benchmark(arguments: Sequence[str]) -> Any:

@@ -13,21 +13,18 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from talkface.errors import UserError
 from talkface.face.detect import FACE_OVAL, LANDMARKS_68
 from talkface.face.eyes import lid_closure, lid_opening
 from talkface.metrics import face, lips
-from talkface.metrics.image import finite_mean, mouth_mask
+from talkface.metrics.image import MOST_DB, finite_mean, mouth_mask
 from talkface.metrics.lmd import lmd_scores
 from talkface.metrics.rows import measured
 from talkface.metrics.structure import MS_LEAST_PX, Pyramid, structure
 from talkface.metrics.video import MESH, relative_opening
 from talkface.types import FPS, Score
 
-MOST_DB = 100.0
-"""PSNR is given as at most this (one-shot-methods.md §6.1), so that equal frames count and means are finite."""
 FACE_GROWTH = 1.2
 """The outline of the mesh ends at the hair line; grown by this about its middle it holds chin, ears and some hair."""
 _FOREHEAD, _CHIN = 10, 152
@@ -54,7 +51,7 @@ class View:
                 f"frames of {picture.shape[1]}x{picture.shape[0]} px are too small to score; 11 px at least"
             )
         if picture.dtype == np.uint8:
-            planes = picture.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+            planes = np.ascontiguousarray(picture.transpose(2, 0, 1)) / np.float32(255)
         else:
             planes = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32)
             if not np.isfinite(planes).all():
@@ -75,8 +72,16 @@ class View:
 
     @cached_property
     def detail(self) -> Float[np.ndarray, "height width"]:
-        """Laplacian of the grey picture, whose spread is sharpness."""
-        return ndimage.laplace(self.planes.mean(0))
+        """Laplacian of the grey picture (four neighbours, edges repeated), whose spread is sharpness."""
+        grey = self.planes[0] + self.planes[1]
+        grey += self.planes[2]
+        grey *= np.float32(1 / 3)
+        around = np.pad(grey, 1, mode="edge")
+        found = around[:-2, 1:-1] + around[2:, 1:-1]
+        found += around[1:-1, :-2]
+        found += around[1:-1, 2:]
+        found -= 4 * grey
+        return found
 
     @cached_property
     def masks(self) -> dict[str, Bool[np.ndarray, "height width"]]:

