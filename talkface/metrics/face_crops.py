@@ -13,7 +13,7 @@ _OUTSIDE = 110
 """Grey outside the picture, as in SyncNet's pipeline."""
 _SYNCNET_PX = 224
 _EXPERT_PX = 96
-MOUTH_PX = 64
+MOUTH_PX = 32
 _MOUTH_SPANS = 1.0
 """Side of our mouth crop in distances between the outer eye corners (our choice: lips, and the skin that they move)."""
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -35,7 +35,7 @@ def expert_crop(picture: UInt8[np.ndarray, "height width 3"], place: Place) -> U
     return resized(_cut(picture, rows, columns), _EXPERT_PX)[_EXPERT_PX // 2 :]
 
 
-def mouth_crop(picture: UInt8[np.ndarray, "height width 3"], place: Place) -> UInt8[np.ndarray, "64 64"]:
+def mouth_crop(picture: UInt8[np.ndarray, "height width 3"], place: Place) -> UInt8[np.ndarray, "32 32"]:
     """Grey, upright, as wide as the outer eye corners are apart; large pictures are averaged down."""
     x, y, span, roll = place.mouth.tolist()
     side = max(span * _MOUTH_SPANS, 1.0)
