@@ -152,12 +152,17 @@ def require(name: str) -> Path:
     """
     path = find(name)
     if path is None:
-        asset = named(name)
-        raise UserError(
-            f"{asset.file} is not here (it gives {asset.gives}); get it from {asset.get} "
-            f"and run `talkface assets import {name} FILE`, or set TALKFACE_ASSETS to its folder"
-        )
+        raise UserError(absence(name))
     return path
+
+
+def absence(name: str) -> str:
+    """The sentence for somebody who lacks an asset: what it gives, where it is to be had, how to bring it."""
+    asset = named(name)
+    return (
+        f"{asset.file} is not here (it gives {asset.gives}); get it from {asset.get} "
+        f"and run `talkface assets import {name} FILE`, or set TALKFACE_ASSETS to its folder"
+    )
 
 
 def sha256(path: Path) -> str:

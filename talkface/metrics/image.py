@@ -1,7 +1,8 @@
-"""How like the true picture a rendered one is: PSNR, SSIM and sharpness, over the frame and inside regions.
+"""How like the true picture a rendered one is: PSNR, SSIM and MS-SSIM, over the frame and inside regions.
 
 Pictures are RGB floats in [0, 1], masks are boolean. Every metric is a function of one pair and an accumulating
-class that keeps one value per frame, so that curves and worst frames come from the same numbers as the mean.
+class that keeps one value per frame, so that curves and worst frames come from the same numbers as the mean. These
+are the definitions, in double precision; `metrics.structure` computes the SSIM family of whole videos faster.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from talkface.errors import UserError
+from talkface.metrics.structure import MS_LEAST_PX, MS_WEIGHTS, halved
+
 _K1, _K2 = 0.01, 0.03
 _GAUSSIAN_SIGMA, _GAUSSIAN_RADIUS = 1.5, 5
 _UNIFORM_WIDTH = 7
+MOST_DB = 100.0
+"""Accumulated PSNR is at most this (one-shot-methods.md §6.1), so that equal frames count and means are finite."""
 MOUTH_MARGIN = 0.2
 """The mouth region is the lip box grown by this part of its size on every side (field-quality.md: "lip box + 20 %")."""
 
@@ -48,12 +54,57 @@ def ssim_map(
     """Structural similarity of every pixel whose window lies inside the picture, per channel.
 
     Args:
-        window: "gaussian" is Wang et al. 2004: 11x11, sigma 1.5, no sample covariance. "uniform7" is the default of
-            scikit-image: 7x7 box with sample covariance, which some papers report.
+        window: "gaussian" is Wang et al. 2004, reported as `ssim`: 11x11, sigma 1.5, no sample covariance. "uniform7"
+            is the default of scikit-image, reported as `ssim_sk`: 7x7 box with sample covariance.
 
     Raises:
         ValueError: the picture is smaller than the window, or the window is unknown.
     """
+    luminance, structure = _similarity(picture, truth, window)
+    return luminance * structure
+
+
+def ssim(
+    picture: Float[np.ndarray, "height width 3"],
+    truth: Float[np.ndarray, "height width 3"],
+    window: str = "gaussian",
+    mask: Bool[np.ndarray, "height width"] | None = None,
+) -> float:
+    """Mean structural similarity over pixels and channels; 1 for equal pictures (see `ssim_map`).
+
+    With a mask, over the windows whose middle lies inside it; NaN where there is none.
+    """
+    found = ssim_map(picture, truth, window)
+    if mask is not None:
+        radius = (len(mask) - len(found)) // 2
+        found = found[mask[radius:-radius, radius:-radius]]
+    return float(found.mean()) if found.size else float("nan")
+
+
+def ms_ssim(picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height width 3"]) -> float:
+    """SSIM at five scales (Wang et al. 2003): contrast and structure of each, luminance of the coarsest.
+
+    Per channel the product over scales of the means to the powers `MS_WEIGHTS`, negative means counted as 0; then the
+    mean over channels. A picture is halved by means of 2x2 px, odd sides padded with 0 on both ends, all as
+    pytorch-msssim does; torchmetrics drops odd rows and averages channels first, and agrees on grey, even pictures.
+
+    Raises:
+        ValueError: a side is shorter than `MS_LEAST_PX`.
+    """
+    if min(picture.shape[:2]) < MS_LEAST_PX:
+        raise ValueError(f"MS-SSIM needs pictures of at least {MS_LEAST_PX} px a side")
+    product = np.ones(3)
+    here, there = picture.astype(np.float64), truth.astype(np.float64)
+    for number, weight in enumerate(MS_WEIGHTS, 1):
+        luminance, structure = _similarity(here, there, "gaussian")
+        factor = structure if number < len(MS_WEIGHTS) else luminance * structure
+        product *= np.maximum(factor.mean((0, 1)), 0) ** weight
+        here, there = (halved(one.transpose(2, 0, 1)).transpose(1, 2, 0) for one in (here, there))
+    return float(product.mean())
+
+
+def _similarity(picture: np.ndarray, truth: np.ndarray, window: str) -> tuple[np.ndarray, np.ndarray]:
+    """SSIM's two factors: luminance, and contrast with structure; [inner_height, inner_width, 3] each."""
     radius = {"gaussian": _GAUSSIAN_RADIUS, "uniform7": _UNIFORM_WIDTH // 2}.get(window)
     if radius is None:
         raise ValueError(f"window is {window!r}; it must be 'gaussian' or 'uniform7'")
@@ -72,27 +123,11 @@ def ssim_map(
 
     a, b = picture.astype(np.float64), truth.astype(np.float64)
     mean_a, mean_b = mean(a), mean(b)
-    spread_a = unbias * (mean(a * a) - mean_a**2)
-    spread_b = unbias * (mean(b * b) - mean_b**2)
+    both = mean_a**2 + mean_b**2
+    spread = unbias * (mean(a * a + b * b) - both)
     shared = unbias * (mean(a * b) - mean_a * mean_b)
     c1, c2 = _K1**2, _K2**2
-    above = (2 * mean_a * mean_b + c1) * (2 * shared + c2)
-    return above / ((mean_a**2 + mean_b**2 + c1) * (spread_a + spread_b + c2))
-
-
-def ssim(
-    picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height width 3"], window: str = "gaussian"
-) -> float:
-    """Mean structural similarity over pixels and channels; 1 for equal pictures (see `ssim_map`)."""
-    return float(ssim_map(picture, truth, window).mean())
-
-
-def sharpness(
-    picture: Float[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"] | None = None
-) -> float:
-    """Standard deviation of the picture's Laplacian (grey, four neighbours) inside `mask`: how much detail it has."""
-    laplacian = ndimage.laplace(picture.astype(np.float64).mean(-1))
-    return float((laplacian if mask is None else laplacian[mask]).std())
+    return (2 * mean_a * mean_b + c1) / (both + c1), (2 * shared + c2) / (spread + c2)
 
 
 def mouth_mask(landmarks_px: Float[np.ndarray, "68 2"], size_px: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
@@ -111,15 +146,40 @@ def mouth_mask(landmarks_px: Float[np.ndarray, "68 2"], size_px: tuple[int, int]
     return mask
 
 
-class Psnr:
-    """PSNR over frames: `values` per frame, their mean, and the pooled value of all squared errors together.
-
-    The two means differ: the mean of dB flatters a method that is very good on easy frames, the pooled value is ruled
-    by the worst ones. Frames whose mask is empty are left out.
-    """
+class PerFrame:
+    """A score with one value per frame, in `values`; NaN where a frame has nothing to measure."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
+
+    def check(self, picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height2 width2 3"]) -> None:
+        """Look at the next pair before it is counted.
+
+        Raises:
+            UserError: the two differ in size or hold values that are no numbers; the frame is named, from 0.
+        """
+        check_pair(picture, truth, len(self.values))
+
+    @property
+    def mean(self) -> float:
+        """Mean over the frames that have a value; NaN where none has."""
+        return finite_mean(self.values)
+
+    @property
+    def frames(self) -> int:
+        """How many frames have a value."""
+        return int(np.sum(~np.isnan(self.values)))
+
+
+class Psnr(PerFrame):
+    """PSNR over frames, dB: `values` per frame, their mean, and the pooled value of all squared errors together.
+
+    The two means differ: the mean of dB flatters a method that is very good on easy frames, the pooled value is ruled
+    by the worst ones. Every value is at most `MOST_DB`. Frames whose mask is empty are left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
         self._total, self._count = 0.0, 0
 
     def add(
@@ -129,62 +189,60 @@ class Psnr:
         mask: Bool[np.ndarray, "height width"] | None = None,
     ) -> None:
         """Count one more frame."""
+        self.check(picture, truth)
         total, count = squared_error(picture, truth, mask)
-        self.values.append(_decibel(total / count) if count else float("nan"))
+        self.values.append(min(_decibel(total / count), MOST_DB) if count else float("nan"))
         self._total += total
         self._count += count
 
     @property
-    def mean(self) -> float:
-        """Mean of the per-frame values, dB."""
-        return finite_mean(self.values)
-
-    @property
     def pooled(self) -> float:
         """PSNR of the mean squared error over all frames, dB."""
-        return _decibel(self._total / self._count) if self._count else float("nan")
+        return min(_decibel(self._total / self._count), MOST_DB) if self._count else float("nan")
 
 
-class Ssim:
-    """SSIM over frames: `values` per frame and their mean."""
+class Ssim(PerFrame):
+    """SSIM over frames, under one window of `ssim_map`."""
 
     def __init__(self, window: str = "gaussian") -> None:
+        super().__init__()
         self.window = window
-        self.values: list[float] = []
-
-    def add(self, picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height width 3"]) -> None:
-        """Count one more frame."""
-        self.values.append(ssim(picture, truth, self.window))
-
-    @property
-    def mean(self) -> float:
-        """Mean of the per-frame values."""
-        return finite_mean(self.values)
-
-
-class SharpnessRatio:
-    """Detail of the rendered head over that of the true head, per frame; 1 is as sharp, less is soft, more is noisy."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
 
     def add(
         self,
         picture: Float[np.ndarray, "height width 3"],
         truth: Float[np.ndarray, "height width 3"],
-        mask: Bool[np.ndarray, "height width"],
+        mask: Bool[np.ndarray, "height width"] | None = None,
     ) -> None:
         """Count one more frame."""
-        if not mask.any():
-            self.values.append(float("nan"))
-            return
-        true = sharpness(truth, mask)
-        self.values.append(sharpness(picture, mask) / true if true > 0 else float("nan"))
+        self.check(picture, truth)
+        self.values.append(ssim(picture, truth, self.window, mask))
 
-    @property
-    def mean(self) -> float:
-        """Mean of the per-frame ratios."""
-        return finite_mean(self.values)
+
+class MsSsim(PerFrame):
+    """MS-SSIM over frames; a frame smaller than `MS_LEAST_PX` has no value."""
+
+    def add(self, picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height width 3"]) -> None:
+        """Count one more frame."""
+        self.check(picture, truth)
+        small = min(truth.shape[:2]) < MS_LEAST_PX
+        self.values.append(float("nan") if small else ms_ssim(picture, truth))
+
+
+def check_pair(
+    picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarray, "height2 width2 3"], number: int
+) -> None:
+    """Whether two pictures can be compared.
+
+    Raises:
+        UserError: they differ in size or hold values that are no numbers; `number` names the frame.
+    """
+    if picture.shape != truth.shape:
+        ours, true = (f"{one.shape[1]}x{one.shape[0]}" for one in (picture, truth))
+        raise UserError(f"frame {number} has {ours} px and the true one {true} px; bring them to one size first")
+    for which, one in (("frame", picture), ("the true frame", truth)):
+        if not np.isfinite(one.sum()):  # a sum is finite only where all its terms are
+            raise UserError(f"{which} {number} holds values that are no numbers (NaN or infinite)")
 
 
 def finite_mean(values: list[float]) -> float:

@@ -16,9 +16,11 @@ from PIL import Image
 from talkface.face.detect import LANDMARKS_68
 from talkface.face.eyes import lid_closure, lid_opening
 from talkface.metrics import face, lips
-from talkface.metrics.image import Psnr, SharpnessRatio, Ssim, finite_mean, mouth_mask
+from talkface.metrics.image import finite_mean, mouth_mask
+from talkface.metrics.perceptual import PerceptualScores
+from talkface.metrics.picture_scores import PictureScores, TrueFrame
 from talkface.metrics.pictures import Pictures
-from talkface.metrics.rows import measured
+from talkface.metrics.rows import absent, measured
 from talkface.types import Score
 
 Detect = Callable[[np.ndarray], np.ndarray | None]
@@ -28,12 +30,7 @@ MESH = "mediapipe mesh"
 _FOREHEAD, _CHIN = 10, 152
 _FACE_HEIGHTS_IN_BOX = 1.65
 _DETECT_AT_LEAST_PX = 256
-_ABSENT = (
-    ("lpips", False, "frame", "lpips 0.1, alex"),
-    ("fid", False, "frame", "inception-v3 pool3"),
-    ("lse_c", True, "mouth", "syncnet"),
-    ("lse_d", False, "mouth", "syncnet"),
-)
+_BY_SOUND = (("lse_c", True), ("lse_d", False))
 
 
 class Reference:
@@ -59,6 +56,15 @@ class Reference:
         self.closure = self.on_time_line(pictures.track.closure[indices].mean(1))
         training = relative_opening(pictures.track.points_px[pictures.train_indices])
         self.closed_below = lips.closed_threshold(training)
+        self._latest: tuple[int, TrueFrame] | None = None
+
+    def frame(self, index: int) -> TrueFrame:
+        """A true frame and its regions; the latest is kept, because all videos are compared with it in turn."""
+        if self._latest is None or self._latest[0] != index:
+            pictures = self.pictures
+            mouth = mouth_mask(pictures.landmarks_px(index), pictures.size_px)
+            self._latest = index, TrueFrame(pictures.truth(index), pictures.head(index) > 0.5, mouth)
+        return self._latest[1]
 
     def on_time_line(self, values: Float[np.ndarray, "frames *rest"]) -> Float[np.ndarray, "positions *rest"]:
         """Spread per-frame values over the time line, NaN between."""
@@ -76,28 +82,22 @@ class VideoScores:
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._psnr = {region: Psnr() for region in ("frame", "head", "mouth")}
-        self._ssim = {"ssim": Ssim(), "ssim_uniform7": Ssim("uniform7")}
-        self._sharpness = SharpnessRatio()
+        self._pictures = PictureScores()
+        self._perceptual = PerceptualScores()
         self._points: list[np.ndarray] = []
 
     def add(self, picture: Float[np.ndarray, "height width 3"], detect: Detect) -> None:
         """Judge the next frame."""
         reference, index = self._reference, int(self._reference.indices[len(self._points)])
-        truth = reference.pictures.truth(index)
-        head = reference.pictures.head(index) > 0.5
-        mouth = mouth_mask(reference.pictures.landmarks_px(index), reference.pictures.size_px)
-        for region, mask in (("frame", None), ("head", head), ("mouth", mouth)):
-            self._psnr[region].add(picture, truth, mask)
-        for ssim in self._ssim.values():
-            ssim.add(picture, truth)
-        self._sharpness.add(picture, truth, head)
+        true = reference.frame(index)
+        self._pictures.add(picture, true)
+        self._perceptual.add(picture, true.picture, true.head, true.mouth_box)
         self._points.append(detected(detect, picture))
 
     @property
     def psnr(self) -> Float[np.ndarray, " positions"]:
         """PSNR of every frame's head, dB."""
-        return self._reference.on_time_line(np.array(self._psnr["head"].values))
+        return self._reference.on_time_line(np.array(self._pictures.psnr["head"].values))
 
     @property
     def points(self) -> Float[np.ndarray, "frames 478 3"]:
@@ -117,17 +117,14 @@ class VideoScores:
 
     def scores(self, by_audio: bool = False) -> list[Score]:
         """Every score; `by_audio` says that speech alone moved the mouth (the correlation is then `mouth_r`)."""
-        return [*self._picture_scores(), *self._lip_scores(by_audio), *self._face_scores(), *absent_scores()]
-
-    def _picture_scores(self) -> list[Score]:
-        found = []
-        for region, psnr in self._psnr.items():
-            count = int(np.sum(~np.isnan(psnr.values)))
-            found.append(measured("psnr", psnr.mean, True, count, region))
-            found.append(measured("psnr_pooled", psnr.pooled, True, count, region))
-        for name, ssim in self._ssim.items():
-            found.append(measured(name, ssim.mean, True, len(ssim.values)))
-        return [*found, measured("sharpness", self._sharpness.mean, True, len(self._sharpness.values), "head")]
+        why = "it judges whole talking videos by their sound: talkface evaluate --truth A --video B"
+        return [
+            *self._pictures.scores(),
+            *self._lip_scores(by_audio),
+            *self._face_scores(),
+            *self._perceptual.scores(),
+            *(absent(name, higher, why, "mouth", "syncnet v2") for name, higher in _BY_SOUND),
+        ]
 
     def _lip_scores(self, by_audio: bool) -> list[Score]:
         reference, opening = self._reference, self.opening
@@ -190,9 +187,3 @@ def detected(
         frame = frame.resize((frame.width * factor, frame.height * factor), Image.Resampling.BICUBIC)
     points = detect(np.asarray(frame))
     return np.full((478, 3), np.nan) if points is None else np.asarray(points, np.float64) / factor
-
-
-def absent_scores() -> list[Score]:
-    """The scores whose networks are not here, listed so that nobody wonders."""
-    why = "its network is not here; it comes with the evaluator of all methods"
-    return [Score(name, None, higher, 0, region, backend, why) for name, higher, region, backend in _ABSENT]

@@ -90,6 +90,8 @@ def _squeezenet() -> nn.Sequential:
 class Backbone:
     """Where LPIPS looks into a classifier."""
 
+    name: str
+    """What the distance is called."""
     classifier: str
     """Asset of torchvision's weights."""
     layers: str
@@ -102,10 +104,15 @@ class Backbone:
 
 
 BACKBONES = {
-    "alex": Backbone("alexnet", "lpips_alex", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
-    "vgg": Backbone("vgg16", "lpips_vgg", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
+    "alex": Backbone("lpips", "alexnet", "lpips_alex", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
+    "vgg": Backbone("lpips_vgg", "vgg16", "lpips_vgg", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
     "squeeze": Backbone(
-        "squeezenet1_1", "lpips_squeeze", (1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512), 17
+        "lpips_squeeze",
+        "squeezenet1_1",
+        "lpips_squeeze",
+        (1, 4, 7, 9, 10, 11, 12),
+        (64, 128, 256, 384, 384, 512, 512),
+        17,
     ),
 }
 _FEATURES = {"alex": _alexnet, "vgg": _vgg16, "squeeze": _squeezenet}
@@ -140,7 +147,7 @@ class Lpips(nn.Module):
     def __init__(self, backbone: str = "alex") -> None:
         super().__init__()
         self.backbone = BACKBONES[backbone]
-        self.name = "lpips" if backbone == "alex" else f"lpips_{backbone}"
+        self.name = self.backbone.name
         self.classifier = Classifier(_FEATURES[backbone]())
         self.linear = nn.ModuleDict({f"lin{n}": Linear(width) for n, width in enumerate(self.backbone.channels)})
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
@@ -178,15 +185,23 @@ class Lpips(nn.Module):
         Raises:
             ValueError: a side is shorter than `backbone.least_px`.
         """
-        if min(picture.shape[-2:]) < self.backbone.least_px:
-            raise ValueError(f"{self.name} needs pictures of at least {self.backbone.least_px} px a side")
-        total = torch.zeros(len(picture), device=picture.device)
-        for here, there, layer in zip(self.features(picture), self.features(truth), self.linear.values(), strict=True):
-            total = total + layer((_unit(here) - _unit(there)).square()).mean((1, 2, 3))
+        return self.compare(self.features(picture), self.features(truth))
+
+    def compare(self, here: list[Tensor], there: list[Tensor]) -> Float[Tensor, " n"]:
+        """Distance of pictures whose `features` are known."""
+        total = torch.zeros(len(here[0]), device=here[0].device)
+        for one, other, layer in zip(here, there, self.linear.values(), strict=True):
+            total = total + layer((_unit(one) - _unit(other)).square()).mean((1, 2, 3))
         return total
 
-    def features(self, picture: Float[Tensor, "n 3 height width"]) -> list[Float[Tensor, "n channels rows columns"]]:
-        """The classifier's activations at every tap."""
+    def features(self, picture: Float[Tensor, "n 3 height width"]) -> list[Tensor]:
+        """The classifier's activations at every tap, [n, channels, rows, columns] each.
+
+        Raises:
+            ValueError: a side is shorter than `backbone.least_px`.
+        """
+        if min(picture.shape[-2:]) < self.backbone.least_px:
+            raise ValueError(f"{self.name} needs pictures of at least {self.backbone.least_px} px a side")
         found, now = [], (picture * 2 - 1 - self.mean) / self.spread
         for number, layer in enumerate(self.classifier.features):
             now = layer(now)

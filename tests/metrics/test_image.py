@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from talkface.metrics.image import MOUTH_MARGIN, Psnr, SharpnessRatio, Ssim, mouth_mask, psnr, ssim, ssim_map
+from talkface.metrics.image import MOUTH_MARGIN, Psnr, Ssim, mouth_mask, psnr, ssim, ssim_map
+from talkface.metrics.sharpness import SharpnessRatio
 
 
 @pytest.fixture

@@ -35,8 +35,16 @@ def perfect(judge, person) -> dict[str, Score]:
 def test_the_truth_is_perfect(perfect) -> None:
     value = {name: score.value for name, score in perfect.items()}
     for name in ("psnr/frame", "psnr/head", "psnr/mouth", "psnr_pooled/head"):
-        assert value[name] is None and perfect[name].why == "no error at all"
-    for name in ("ssim/frame", "ssim_uniform7/frame", "sharpness/head", "opening_r/mouth", "velocity_r/mouth"):
+        assert value[name] == 100.0, "PSNR is at most 100 dB, so that means are finite"
+    for name in (
+        "ssim/frame",
+        "ssim/head",
+        "ssim/mouth",
+        "ssim_sk/frame",
+        "sharpness/head",
+        "opening_r/mouth",
+        "velocity_r/mouth",
+    ):
         assert value[name] == pytest.approx(1.0)
     for name in ("amplitude/mouth", "closure_f1/mouth", "blink_f1/eyes"):
         assert value[name] == pytest.approx(1.0)
@@ -47,8 +55,13 @@ def test_the_truth_is_perfect(perfect) -> None:
 
 
 def test_networks_that_are_not_here_are_listed_with_a_reason(perfect) -> None:
-    for name in ("lpips/frame", "fid/frame", "lse_c/mouth", "lse_d/mouth"):
+    for name in ("lpips/frame", "lpips_vgg/frame", "fid/frame", "lse_c/mouth", "lse_d/mouth"):
         assert perfect[name].value is None and perfect[name].why and perfect[name].frames == 0
+    assert "talkface assets import alexnet FILE" in perfect["lpips/frame"].why
+
+
+def test_small_pictures_are_not_judged_at_five_scales(perfect) -> None:
+    assert perfect["ms_ssim/frame"].value is None and "161 px" in perfect["ms_ssim/frame"].why
 
 
 def test_blur_is_seen_by_picture_scores(judge, person, perfect) -> None:

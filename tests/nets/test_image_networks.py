@@ -67,7 +67,7 @@ def test_lpips_says_what_it_cannot_judge(backbone: str) -> None:
     with pytest.raises(ValueError, match="at least"):
         net(torch.rand(1, 3, least - 1, 99), torch.rand(1, 3, least - 1, 99))
     with pytest.raises(RuntimeError):
-        net.features(torch.rand(1, 3, least - 1, least - 1))
+        net.classifier.features(torch.rand(1, 3, least - 1, least - 1))
 
 
 def test_lpips_is_zero_for_equal_pictures_and_has_a_gradient_there(tmp_path: Path) -> None:
