@@ -1,4 +1,4 @@
-"""How well rendered eyes and head follow the commanded ones: blinks, AU45, head position, jitter.
+"""How well rendered eyes and head follow the commanded ones: blinks, AU45, head position and pose, jitter.
 
 Closure is 0 open to 1 shut; NaN where there is no face. Sequences run over consecutive frames. Blink events are those
 of `face.eyes`.
@@ -7,10 +7,14 @@ of `face.eyes`.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from talkface.face.eyes import blink_events, event_f1
+from talkface.geometry import angle_between, vector_from_rotation
+from talkface.metrics.expression import FittedFace
 from talkface.metrics.lips import correlation
+from talkface.metrics.rows import measured
+from talkface.types import Pose, Score
 
 BLINK_TOLERANCE_FRAMES = 2
 """How far apart two blinks may be and still be the same one: 80 ms, a third of a blink (our choice)."""
@@ -74,3 +78,38 @@ def jitter(landmarks: Float[np.ndarray, "frames 68 2"]) -> float:
     square = (second**2).sum(-1)
     square = square[np.isfinite(square)]
     return float(np.sqrt(square.mean())) if len(square) else float("nan")
+
+
+def pose_error(rendered: Pose, true: Pose) -> tuple[Float[np.ndarray, " frames"], Float[np.ndarray, " frames"]]:
+    """How far two heads stand apart, per frame: angle of the turn between them, radians, and distance, cm."""
+    distance = np.linalg.norm(rendered.translation - true.translation, axis=-1)
+    return angle_between(true.rotation, rendered.rotation), distance
+
+
+def unsteadiness(pose: Pose, seen: Bool[np.ndarray, " frames"]) -> float:
+    """Shake of the head's rotation: root mean square second difference, radians per frame².
+
+    Only over three consecutive frames that were seen; NaN without any. The truth's own is the measure: speech moves
+    heads, and what is above the truth's was added.
+    """
+    turn = vector_from_rotation(pose.rotation[1:] @ np.swapaxes(pose.rotation[:-1], 1, 2))
+    second = np.diff(turn, axis=0)[seen[2:] & seen[1:-1] & seen[:-2]]
+    return float(np.sqrt((second**2).sum(-1).mean())) if len(second) else float("nan")
+
+
+def pose_scores(rendered: FittedFace, true: FittedFace) -> list[Score]:
+    """Pose error in degrees and mm, and unsteadiness of the rendered head in degrees and as a ratio to the truth's.
+
+    Both must be fitted with one person and camera (`expression.fit_face(..., like=true)`), or their biases differ.
+    """
+    both = rendered.valid & true.valid
+    angle, distance_cm = pose_error(rendered.pose, true.pose)
+    shake, true_shake = unsteadiness(rendered.pose, both), unsteadiness(true.pose, both)
+    found = {
+        "pose_error_deg": float(np.degrees(angle[both].mean())) if both.any() else float("nan"),
+        "pose_error_mm": 10 * float(distance_cm[both].mean()) if both.any() else float("nan"),
+        "unsteadiness_deg": float(np.degrees(shake)),
+        "unsteadiness_ratio": shake / true_shake if true_shake > 0 else float("nan"),
+    }
+    backend, frames = f"joint fit, {rendered.model}", int(both.sum())
+    return [measured(name, value, False, frames, "head", backend) for name, value in found.items()]

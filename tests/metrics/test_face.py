@@ -7,6 +7,7 @@ import pytest
 
 from talkface.geometry import rotation_from_vector
 from talkface.metrics import face
+from talkface.types import Pose
 
 
 def blinking(frames: int, *starts: int, depth: float = 0.95) -> np.ndarray:
@@ -58,3 +59,33 @@ def test_jitter_is_blind_to_even_motion_and_sees_shake() -> None:
     shaking = still.copy()
     shaking[::2, :, 0] += 0.5
     assert face.jitter(shaking) == pytest.approx(1.0)
+
+
+def turning(angles_deg: np.ndarray) -> Pose:
+    """A head that turns about one axis by given angles and walks sideways by a tenth of them."""
+    vectors = np.radians(angles_deg)[:, None] * np.array([0.0, 1.0, 0.0])
+    return Pose(rotation_from_vector(vectors), np.stack([angles_deg / 10, 0 * angles_deg, 0 * angles_deg], 1))
+
+
+def test_pose_error_by_hand() -> None:
+    true = turning(np.linspace(-5, 5, 9))
+    rendered = turning(np.linspace(-5, 5, 9) + 2.0)
+    angle, distance = face.pose_error(rendered, true)
+    np.testing.assert_allclose(np.degrees(angle), 2.0, atol=1e-9)
+    np.testing.assert_allclose(distance, 0.2)
+    assert face.pose_error(true, true)[0] == pytest.approx(0, abs=1e-7)
+
+
+def test_unsteadiness_by_hand() -> None:
+    """Steady turning has none; a zigzag of +-1 degree has second differences of 4 degrees."""
+    seen = np.ones(20, bool)
+    assert face.unsteadiness(turning(np.arange(20.0)), seen) == pytest.approx(0, abs=1e-9)
+    zigzag = turning(np.where(np.arange(20) % 2, 1.0, -1.0))
+    assert np.degrees(face.unsteadiness(zigzag, seen)) == pytest.approx(4.0)
+    seen[::3] = False
+    assert np.isnan(face.unsteadiness(zigzag, seen)), "no three frames in a row"
+    jump = np.zeros(20)
+    jump[10:] = 5.0
+    seen[:] = True
+    seen[10] = False
+    assert face.unsteadiness(turning(jump), seen) == pytest.approx(0, abs=1e-9), "a gap is not a jump"
