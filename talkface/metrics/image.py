@@ -86,7 +86,8 @@ def ms_ssim(picture: Float[np.ndarray, "height width 3"], truth: Float[np.ndarra
 
     Per channel the product over scales of the means to the powers `MS_WEIGHTS`, negative means counted as 0; then the
     mean over channels. A picture is halved by means of 2x2 px, odd sides padded with 0 on both ends, all as
-    pytorch-msssim does; torchmetrics drops odd rows and averages channels first, and agrees on grey, even pictures.
+    pytorch-msssim does. (torchmetrics drops odd rows, averages channels before scales and judges the border of the
+    coarsest scale too, so its values differ from these by some 1e-4.)
 
     Raises:
         ValueError: a side is shorter than `MS_LEAST_PX`.
