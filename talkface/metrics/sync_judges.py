@@ -240,7 +240,7 @@ EXPERT = Manner(
     more_frames_than=100,
     more_px_than=100.0,
 )
-PROXY_FRAMES, PROXY_ROWS = 9, 60
+PROXY_FRAMES, PROXY_ROWS = 9, 72
 """Pictures and rows of mel (100 per second) in a window of our own network; both have the same middle."""
 PROXY = Manner(
     "talkface syncnet",

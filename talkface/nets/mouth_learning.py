@@ -40,9 +40,17 @@ class Learning:
     windows: int = 42
     """Moments that are told apart in each stretch."""
     mel_noise: float = 0.2
+    mel_bands: int = 3
+    """Most bands by which a voice is moved up or down."""
+    mel_tilt: float = 0.3
+    """Deviation of a slope from the lowest to the highest band."""
     picture_noise: float = 0.02
-    gamma: float = 0.2
+    picture_gamma: float = 0.2
     """Deviation of the logarithm of the exponent that bends brightness."""
+    picture_scale: float = 0.07
+    """Deviation of the logarithm of the magnification."""
+    picture_roll: float = 0.07
+    """Deviation of the roll, radians."""
     evenness: float = 0.7
     """A person counts as the number of their frames to this power, so that the longest does not rule."""
 
@@ -109,16 +117,34 @@ def _shares(talks: Sequence[Talk], evenness: float) -> np.ndarray:
 def _batch(
     talks: Sequence[Talk], share: np.ndarray, learning: Learning, draw: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Pictures in [0, 1], each stretch moved, mirrored and bent in brightness by one draw; and mel."""
-    pictures = np.zeros((learning.batch, learning.frames, SEEN_PX, SEEN_PX), np.float32)
+    """Stretches of pictures in [0, 1] and of mel; each looks and sounds like somebody slightly different."""
+    pictures = np.zeros((learning.batch, learning.frames, CROP_PX, CROP_PX), np.float32)
     mel = np.zeros((learning.batch, learning.frames * ROWS_PER_FRAME, BANDS), np.float32)
+    slope = np.linspace(-1, 1, BANDS)
     for row, index in enumerate(draw.choice(len(talks), learning.batch, p=share)):
         talk = talks[index]
         first = int(draw.integers(len(talk) - learning.frames + 1))
         stop = first + learning.frames
-        top, left = draw.integers(0, CROP_PX - SEEN_PX + 1, 2)
-        part = talk.crops[first:stop, top : top + SEEN_PX, left : left + SEEN_PX].astype(np.float32) / 255
-        part = part[:, :, ::-1] if draw.random() < 0.5 else part
-        pictures[row] = part ** np.exp(draw.normal(0, learning.gamma))
-        mel[row] = talk.mel[first * ROWS_PER_FRAME : stop * ROWS_PER_FRAME]
-    return torch.from_numpy(pictures), torch.from_numpy(mel)
+        part = talk.crops[first:stop].astype(np.float32) / 255
+        pictures[row] = part ** np.exp(draw.normal(0, learning.picture_gamma))
+        shift = int(draw.integers(-learning.mel_bands, learning.mel_bands + 1))
+        bands = np.clip(np.arange(BANDS) + shift, 0, BANDS - 1)
+        voice = talk.mel[first * ROWS_PER_FRAME : stop * ROWS_PER_FRAME, bands]
+        mel[row] = voice + draw.normal(0, learning.mel_tilt) * slope
+    return _moved(torch.from_numpy(pictures), learning, draw), torch.from_numpy(mel)
+
+
+def _moved(
+    pictures: Float[Tensor, "batch frames 32 32"], learning: Learning, draw: np.random.Generator
+) -> Float[Tensor, "batch frames 28 28"]:
+    """The middle of every stretch, by one draw each mirrored, turned, magnified and shifted by up to two pixels."""
+    batch = len(pictures)
+    roll = draw.normal(0, learning.picture_roll, batch)
+    scale = SEEN_PX / CROP_PX * np.exp(draw.normal(0, learning.picture_scale, batch))
+    mirror = draw.choice([-1.0, 1.0], batch)
+    shift = draw.uniform(-1, 1, (2, batch)) * (CROP_PX - SEEN_PX) / CROP_PX
+    rows = [[mirror * scale * np.cos(roll), -scale * np.sin(roll), shift[0]]]
+    rows += [[mirror * scale * np.sin(roll), scale * np.cos(roll), shift[1]]]
+    affine = torch.from_numpy(np.array(rows, np.float32)).permute(2, 0, 1)
+    grid = nn.functional.affine_grid(affine, [batch, 1, SEEN_PX, SEEN_PX], align_corners=False)
+    return nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)

@@ -1,4 +1,4 @@
-"""A sync network of our own, small enough to be trained on a CPU: nine grey mouths and 600 ms of log-mel.
+"""A sync network of our own, small enough to be trained on a CPU: nine grey mouths and 720 ms of log-mel.
 
 It stands in for SyncNet where that is absent; its numbers are its own and compare only with themselves.
 """
@@ -19,8 +19,8 @@ from talkface.errors import UserError
 from talkface.nets.foreign import load_exactly, read_checkpoint
 
 FORMAT = "talkface-mouth-sync-1"
-FRAMES, ROWS = 9, 60
-"""Pictures and rows of log-mel (100 per second) of one window; both have the same middle."""
+FRAMES, ROWS = 9, 72
+"""Pictures and rows of log-mel (100 per second) of one window; both have the same middle, and the ear hears no more."""
 BANDS = 80
 OUTPUTS = 64
 CROP_PX, SEEN_PX = 32, 28
@@ -86,7 +86,7 @@ class MouthSync(nn.Module):
         return self.lips(middle[None])[0].numpy()
 
     @torch.inference_mode()
-    def hear(self, windows: Float[np.ndarray, "windows 60 80"]) -> Float[np.ndarray, "windows 64"]:
+    def hear(self, windows: Float[np.ndarray, "windows 72 80"]) -> Float[np.ndarray, "windows 64"]:
         """Embeddings of windows of normalised log-mel."""
         middle = ROWS // 2 // ROWS_PER_FRAME
         return self.sound(torch.from_numpy(windows.astype(np.float32)))[:, middle].numpy()

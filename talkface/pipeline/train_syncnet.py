@@ -122,7 +122,7 @@ def _talks(sources: Sequence[Path], left_out: list[str]) -> list[Any]:
             mel = fit_rows(own_features(clip.speech), len(points))
             for first, crops in stretches:
                 rows = mel[first * ROWS_PER_FRAME : (first + len(crops)) * ROWS_PER_FRAME]
-                found.append(Talk(source.stem, crops, rows))
+                found.append(Talk(f"{source.parent.name}/{source.name}", crops, rows))
     return found
 
 
