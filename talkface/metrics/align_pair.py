@@ -69,7 +69,10 @@ class Fitting:
         if self.resampling == "none":
             return frame
         way = Image.Resampling.BOX if self.resampling == "area" else Image.Resampling.BICUBIC
-        return np.asarray(Image.fromarray(frame).resize(self._size, way, box=self._box))
+        planes = [Image.fromarray(frame[..., channel].astype(np.float32)) for channel in range(3)]
+        # Whole levels would be rounded up in both directions, which brightens by half a level.
+        made = np.stack([np.asarray(plane.resize(self._size, way, box=self._box)) for plane in planes], -1)
+        return np.rint(made).clip(0, 255).astype(np.uint8)
 
 
 def face_crop(points: Iterable[Float[np.ndarray, "478 3"]], size_px: tuple[int, int]) -> Box | None:
@@ -141,10 +144,10 @@ def picture_lag(
 
 def _changes(frames: Iterable[np.ndarray]) -> Float[np.ndarray, "changes pixels"]:
     thumbs = [
-        np.asarray(Image.fromarray(frame).convert("L").resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX), np.float32)
+        np.asarray(Image.fromarray(frame).convert("L").resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX))
         for frame in islice(frames, LAG_FRAMES)
     ]
-    return np.diff(np.array(thumbs).reshape(len(thumbs), -1), axis=0)
+    return np.diff(np.array(thumbs, np.float32).reshape(len(thumbs), -1), axis=0)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, offset: int) -> float:

@@ -20,13 +20,16 @@ from talkface.face.eyes import lid_closure, lid_opening
 from talkface.metrics import face, lips
 from talkface.metrics.image import MOST_DB, finite_mean, mouth_mask
 from talkface.metrics.lmd import lmd_scores
-from talkface.metrics.rows import measured
+from talkface.metrics.rows import absent, measured
+from talkface.metrics.sharpness import BLOCK_PX, cpbd, grey_levels
 from talkface.metrics.structure import MS_LEAST_PX, Pyramid, structure
 from talkface.metrics.video import MESH, relative_opening
 from talkface.types import FPS, Score
 
 FACE_GROWTH = 1.2
 """The outline of the mesh ends at the hair line; grown by this about its middle it holds chin, ears and some hair."""
+CPBD_EVERY = 5
+"""CPBD is measured on every fifth frame: it costs more than all other scores of a picture and changes slowly."""
 _FOREHEAD, _CHIN = 10, 152
 _FACE_HEIGHTS_IN_BOX = 1.65
 _REGIONS = ("frame", "face", "mouth")
@@ -94,6 +97,14 @@ class View:
             ImageDraw.Draw(outline).polygon([(float(x), float(y)) for x, y in grown - 0.5], fill=1)
         return {"face": np.array(outline), "mouth": mouth_mask(self.landmarks[:, :2], self.size_px)}
 
+    @cached_property
+    def cpbd(self) -> tuple[float, float]:
+        """Sharpness without reference (`metrics.sharpness.cpbd`) of the frame, and of the box around the face."""
+        grey = grey_levels(self.planes.transpose(1, 2, 0))
+        rows, columns = (np.flatnonzero(self.masks["face"].any(axis)) for axis in (1, 0))
+        inside = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else grey[:0]
+        return cpbd(grey), cpbd(inside)
+
     @property
     def mouth_box(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of the mouth region, px; zeros without a face."""
@@ -105,14 +116,18 @@ class PairScores:
     """All numbers of one video beside the truth. Call `add` for every frame in order, then read `scores`.
 
     The series (`psnr`, `opening`, `closure`) have one value a frame, NaN where there is none.
+
+    Args:
+        structure_every: The SSIM family is computed on every so many frames; its scores say on how many.
     """
 
-    def __init__(self, fps: float = FPS) -> None:
-        self._fps = fps
+    def __init__(self, fps: float = FPS, structure_every: int = 1) -> None:
+        self._fps, self._structure_every = fps, structure_every
         self._psnr: list[np.ndarray] = []
         self._sums = np.zeros((len(_REGIONS), 2))
         self._structure: list[tuple[float, float, float, float]] = []
         self._detail: list[float] = []
+        self._cpbd: list[tuple[float, float]] = []
         self._landmarks: list[np.ndarray] = []
         self._lids: list[np.ndarray] = []
         self._openings: list[float] = []
@@ -139,10 +154,13 @@ class PairScores:
         errors = np.array(sums) * (1, 3)
         self._sums += errors
         self._psnr.append(_decibel(errors[:, 0], errors[:, 1]))
-        found = structure(view.pyramid, truth.pyramid)
-        inner = face_mask[5:-5, 5:-5]
-        within = float(found.map[inner].mean()) if inner.any() else float("nan")
-        self._structure.append((found.ssim, found.ssim_sk, found.ms_ssim, within))
+        if len(self._structure) % self._structure_every == 0:
+            found = structure(view.pyramid, truth.pyramid)
+            inner = face_mask[5:-5, 5:-5]
+            within = float(found.map[inner].mean()) if inner.any() else float("nan")
+            self._structure.append((found.ssim, found.ssim_sk, found.ms_ssim, within))
+        else:
+            self._structure.append((float("nan"),) * 4)
         true = float(truth.detail[face_mask].std()) if face_mask.any() else 0.0
         self._detail.append(float(view.detail[face_mask].std()) / true if true > 0 else float("nan"))
         self._see(view)
@@ -155,6 +173,7 @@ class PairScores:
         self._see(view)
 
     def _see(self, view: View) -> None:
+        self._cpbd.append(view.cpbd if len(self._cpbd) % CPBD_EVERY == 0 else (float("nan"),) * 2)
         self._landmarks.append(view.landmarks.astype(np.float32))
         self._lids.append(lid_opening(view.points[None])[0])
         self._openings.append(float(relative_opening(view.points[None])[0]))
@@ -213,12 +232,19 @@ class PairScores:
         ):
             count = int(np.isfinite(family[:, place]).sum())
             if name == "ms_ssim" and 0 < min(self._size_px) < MS_LEAST_PX:
-                why = f"its five scales need frames of {MS_LEAST_PX} px a side"
-                found.append(Score(name, None, True, 0, region, why=why))
+                found.append(absent(name, True, f"its five scales need frames of {MS_LEAST_PX} px a side", region))
             else:
                 found.append(measured(name, finite_mean(list(family[:, place])), True, count, region))
         count = int(np.isfinite(self._detail).sum())
-        return [*found, measured("sharpness", finite_mean(self._detail), True, count, "face")]
+        found.append(measured("sharpness", finite_mean(self._detail), True, count, "face"))
+        for region, values in zip(("frame", "face"), np.array(self._cpbd).reshape(-1, 2).T, strict=True):
+            count = int(np.isfinite(values).sum())
+            found.append(
+                measured("cpbd", finite_mean(list(values)), True, count, region)
+                if count
+                else absent("cpbd", True, f"it needs a face and whole blocks of {BLOCK_PX} px", region)
+            )
+        return found
 
     def _lip_scores(self, truth: PairScores) -> list[Score]:
         rendered, true, scale = self.landmarks[..., :2], truth.landmarks[..., :2], truth.scale_256
