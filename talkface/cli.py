@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("RUN AUDIO --out VIDEO", "speech to video, with pose, blink, view and background under control"),
     "evaluate": ("RUN | --truth A --video B", "score a run on held-out frames, or any video or folder of videos"),
     "benchmark": ("NAME --out DIR", "regenerate a table: tracking, lips, or a method's ablations"),
+    "mos": ("make|collect ...", "a listening test as an offline page, and the table of what listeners say"),
     "verify": ("VIDEO", "read the mark of origin in a video"),
     "assets": ("[import NAME FILE]", "optional files a user may bring: where to get them, their licence, import"),
 }
@@ -341,13 +342,15 @@ def _evaluate(arguments: Sequence[str]) -> Any:
         """Videos: by how many frames the video is late, or auto: where the pictures agree best within 15 frames."""
         crop: Literal["none", "face"] = "none"
         """Videos: face scores the square around the true face at 256 px, as one-shot papers do."""
+        networks: bool = True
+        """Videos: also judge by the networks that are here; they take longer than the rest."""
 
     options = options_of(Evaluate, "evaluate", arguments)
     if (options.truth is None) != (options.video is None):
         raise UserError("--truth and --video belong together; give both, or a run folder")
     if (options.run is None) == (options.truth is None):
         raise UserError("give either a run folder, or --truth and --video; see `talkface evaluate --help`")
-    _refuse_others(options, Evaluate, ("size", "offset", "crop") if options.truth is None else ("data", "speech"))
+    _refuse_others(options, Evaluate, _OF_VIDEOS if options.truth is None else ("data", "speech"))
     if options.truth is not None:
         return _evaluate_videos(options)
     from talkface.pipeline.evaluate import evaluate
@@ -362,11 +365,14 @@ def _evaluate(arguments: Sequence[str]) -> Any:
     return scores
 
 
+_OF_VIDEOS = ("size", "offset", "crop", "networks")
+
+
 def _evaluate_videos(options: Any) -> Any:
     from talkface.pipeline.evaluate_folders import evaluate_folders
     from talkface.pipeline.evaluate_pair import PairOptions, evaluate_pair
 
-    chosen = PairOptions(options.size, options.offset, options.crop, options.max_frames)
+    chosen = PairOptions(options.size, options.offset, options.crop, options.max_frames, options.networks)
     folders = options.truth.is_dir() and options.video.is_dir()
     scores = (evaluate_folders if folders else evaluate_pair)(options.truth, options.video, options.out, chosen)
     for warning in scores.get("warnings", []):
@@ -385,7 +391,7 @@ def _refuse_others(options: Any, kind: Any, names: Sequence[str]) -> None:
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}
     for name in names:
         if getattr(options, name) != defaults[name]:
-            form = "--truth and --video" if name in ("size", "offset", "crop") else "a run folder"
+            form = "--truth and --video" if name in _OF_VIDEOS else "a run folder"
             raise UserError(f"--{name} goes with {form}")
 
 
@@ -396,12 +402,13 @@ def _benchmark(arguments: Sequence[str]) -> Any:
     class Benchmark(Output):
         """Regenerate one table of docs/results.md. Resumable row by row."""
 
-        name: tyro.conf.Positional[Literal["tracking", "lips", "pose", "blink_hashgrid", "clips"]]
-        """tracking, lips, pose: those rooms; blink_hashgrid: Table III's ablations; clips: every clip, scored."""
+        name: tyro.conf.Positional[Literal["tracking", "lips", "pose", "novel_view", "blink_hashgrid", "clips"]]
+        """tracking, lips, pose: those rooms; novel_view: a drawn speaker from viewpoints never filmed; blink_hashgrid:
+        Table III's ablations; clips: every clip, scored."""
         out: Path
         """Folder for the table and its runs."""
         data: Path | None = None
-        """What to measure on: the folder of clips, or for ablations a processed folder."""
+        """What to measure on: the folder of clips, for ablations a processed folder, for novel_view a demo's folder."""
         steps: int | None = None
         """Coarse training steps of every row; by default those of preset small."""
 
@@ -409,6 +416,71 @@ def _benchmark(arguments: Sequence[str]) -> Any:
     from talkface.pipeline.benchmark import benchmark
 
     return benchmark(options.name, options.out, data=options.data, steps=options.steps)
+
+
+def _mos(arguments: Sequence[str]) -> Any:
+    parts = {"make": _mos_make, "collect": _mos_collect}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(
+            "usage: talkface mos make SYSTEM_FOLDER... [--truth FOLDER] --out STUDY\n"
+            "       talkface mos collect STUDY RATINGS... --out DIR\n\n"
+            "A listening test as an offline page, and the table of what listeners say.\n"
+            "`talkface mos make --help` and `talkface mos collect --help` tell all."
+        )
+        return None
+    if arguments[0] not in parts:
+        raise UserError(f"`talkface mos` can make or collect, not {arguments[0]!r}")
+    return parts[arguments[0]](arguments[1:])
+
+
+def _mos_make(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Make(Output):
+        """Put videos of several systems under random names beside a page that listeners open in a browser."""
+
+        systems: tyro.conf.Positional[tuple[Path, ...]]
+        """One folder of videos (.mp4, .webm) for each system, with the same file names in all."""
+        out: Path
+        """The study: sheet/ is for listeners, key.json stays with you."""
+        truth: Path | None = None
+        """The folder of the true videos."""
+        seed: int = 0
+        """Of the random names and of every listener's order."""
+        title: str = "Listening test"
+        """Heading of the page."""
+
+    options = options_of(Make, "mos make", arguments)
+    from talkface.pipeline.mos import make
+
+    result = make(options.systems, options.out, truth=options.truth, seed=options.seed, title=options.title)
+    say(options, f"{result['sheet']}: {result['videos']} videos; give listeners its folder, keep {result['key']}")
+    return result
+
+
+def _mos_collect(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    @dataclasses.dataclass(kw_only=True)
+    class Collect(Output):
+        """Add up what listeners saved: means with 95 % intervals, in Markdown, LaTeX, HTML and JSON."""
+
+        study: tyro.conf.Positional[Path]
+        """The folder of `talkface mos make`."""
+        ratings: tyro.conf.Positional[tuple[Path, ...]]
+        """The files that the page saved, or folders of them."""
+        out: Path
+        """Folder for the table."""
+        headphones_only: bool = False
+        """Leave out listeners who did not pass the headphone check."""
+
+    options = options_of(Collect, "mos collect", arguments)
+    from talkface.pipeline.mos import collect
+
+    result = collect(options.study, options.ratings, options.out, headphones_only=options.headphones_only)
+    say(options, (options.out / "mos.md").read_text())
+    return result
 
 
 def _verify(arguments: Sequence[str]) -> Any:
@@ -504,6 +576,7 @@ _RUN: dict[str, Callable[[Sequence[str]], Any]] = {
     "render": _render,
     "evaluate": _evaluate,
     "benchmark": _benchmark,
+    "mos": _mos,
     "verify": _verify,
     "assets": _assets,
 }

@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 30
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: what it is called, which colour class of the page it wears, its values over frames (NaN = gap)."""
+    """One curve: what it is called, which colour class of the page it wears, its values (NaN = gap)."""
 
     label: str
     colour: str
@@ -31,6 +31,27 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
         bands: Frame ranges (start, stop) shaded behind the curves, such as commanded blinks.
     """
     frames = max((len(line.values) for line in lines), default=1)
+    seconds = (frames - 1) / fps
+    facts = f' data-seconds="{seconds:.3f}" data-left="{_LEFT / _WIDTH:.4f}" data-right="{_RIGHT / _WIDTH:.4f}"'
+    ticks = [(second * fps, f"{second:g} s") for second in _ticks(0.0, seconds)]
+    return _chart(title, unit, lines, np.arange(frames), ticks, bands, facts)
+
+
+def curve_chart(title: str, unit: str, lines: Sequence[Line], at: Float[np.ndarray, " points"], at_unit: str) -> str:
+    """A chart over any ascending quantity, one value of every line at each of its points."""
+    ticks = [(float(value), f"{value:g}{at_unit}") for value in at]
+    return _chart(title, unit, lines, at, ticks)
+
+
+def _chart(
+    title: str,
+    unit: str,
+    lines: Sequence[Line],
+    at: np.ndarray,
+    labels: Sequence[tuple[float, str]],
+    bands: Sequence[tuple[int, int]] = (),
+    facts: str = "",
+) -> str:
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines] or [np.zeros(0)])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if high - low < 1e-9:  # a flat line lies in the middle
@@ -38,8 +59,8 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
-    def x(frame: float | int) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * frame / max(frames - 1, 1)
+    def x(place: float) -> float:
+        return float(_LEFT + (_WIDTH - _LEFT - _RIGHT) * (place - at[0]) / max(at[-1] - at[0], 1e-9))
 
     def y(value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
@@ -52,26 +73,25 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for second in _ticks(0.0, (frames - 1) / fps):
-        parts.append(f'<text x="{x(second * fps):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{second:g} s</text>')
+    for place, label in labels:
+        parts.append(f'<text x="{x(place):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>')
     for line in lines:
-        parts.append(f'<path class="curve {line.colour}" d="{_path(line.values, x, y)}"/>')
+        parts.append(f'<path class="curve {line.colour}" d="{_path(line.values, at, x, y)}"/>')
     legend = "".join(f'<li><i class="{line.colour}"></i>{escape(line.label)}</li>' for line in lines)
     unit = f" <small>{escape(unit)}</small>" if unit else ""
     return (
         f'<figure class="chart"><figcaption>{escape(title)}{unit}<ul>{legend}</ul></figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'data-seconds="{(frames - 1) / fps:.3f}" data-left="{_LEFT / _WIDTH:.4f}" data-right="{_RIGHT / _WIDTH:.4f}">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}"{facts}>'
         f"{''.join(parts)}</svg></figure>"
     )
 
 
-def _path(values: Float[np.ndarray, " frames"], x, y) -> str:  # type: ignore[no-untyped-def]
+def _path(values: Float[np.ndarray, " frames"], at: np.ndarray, x, y) -> str:  # type: ignore[no-untyped-def]
     """Straight pieces between neighbouring known values; a lone value becomes a dot."""
     pieces, pen_down = [], False
-    for frame, value in enumerate(values):
+    for place, value in zip(at, values, strict=False):
         if np.isfinite(value):
-            pieces.append(f"{'L' if pen_down else 'M'}{x(frame):.1f} {y(value):.1f}{'' if pen_down else 'h.1'}")
+            pieces.append(f"{'L' if pen_down else 'M'}{x(place):.1f} {y(value):.1f}{'' if pen_down else 'h.1'}")
         pen_down = bool(np.isfinite(value))
     return "".join(pieces)
 

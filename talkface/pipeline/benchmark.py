@@ -47,14 +47,19 @@ def benchmark(name: str, out: Path, *, data: Path | None = None, steps: int | No
     """Make one table into `out` (JSON, Markdown, LaTeX, HTML), and print it.
 
     Args:
-        name: "tracking", "lips", "clips", "pose" or "blink_hashgrid".
-        data: The folder of development clips; for "blink_hashgrid" a processed folder, for "pose" a folder of them.
+        name: "tracking", "lips", "clips", "pose", "novel_view" or "blink_hashgrid".
+        data: The folder of development clips; for "blink_hashgrid" a processed folder, for "pose" a folder of them,
+            for "novel_view" a folder as the demo leaves it, or None to make one.
         steps: Coarse steps of every row that trains; default those of preset `small`.
     """
     if name == "tracking":
         from talkface.pipeline.benchmark_tracking import benchmark_tracking
 
         return benchmark_tracking(out, data)
+    if name == "novel_view":
+        from talkface.pipeline.benchmark_novel_view import benchmark_novel_view
+
+        return benchmark_novel_view(out, data)
     if data is None:
         raise UserError(f"benchmark {name} needs --data")
     if name == "lips":

@@ -6,10 +6,12 @@ A folder gets `clip.mp4` (with sound), `truth.npz` and, where asked for, `proces
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -89,6 +91,29 @@ def speech_sample() -> Path:
     return Path(synthetic.__file__).parent / "speech_sample.wav"
 
 
+def drawn_again(truth: Path) -> SyntheticSpeaker:
+    """The speaker of a `truth.npz`, to be drawn from other viewpoints.
+
+    Raises:
+        UserError: no such file, or it does not name its speaker, or they are drawn otherwise here.
+    """
+    try:
+        with np.load(truth, allow_pickle=False) as kept:
+            config = SpeakerConfig(**json.loads(str(kept["speaker"])))
+            rotation, identity = kept["rotation"], kept["identity"]
+    except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise UserError(f"{truth} does not say which speaker it is of; draw one with `talkface synthesize`") from error
+    speaker = SyntheticSpeaker(config)
+    same = identity.shape == speaker.identity.shape and rotation.shape == speaker.pose.rotation.shape
+    if (
+        not same
+        or np.abs(rotation - speaker.pose.rotation).max() > 1e-6
+        or np.abs(identity - speaker.identity).max() > 1e-3
+    ):
+        raise UserError(f"{truth} was drawn with another face model or voice than are here; draw the speaker again")
+    return speaker
+
+
 def _config(wanted: Synthesize, seed: int, emotion: str) -> SpeakerConfig:
     voice = wanted.voice or tuple(VOICES)[(seed if wanted.identity is None else wanted.identity) % len(VOICES)]
     return SpeakerConfig(
@@ -150,6 +175,7 @@ def _truth(speaker: SyntheticSpeaker) -> dict[str, np.ndarray]:
     track = speaker.track
     inner = track.landmarks[:, [61, 62, 63]] - track.landmarks[:, [67, 66, 65]]
     return {
+        "speaker": np.array(json.dumps(asdict(speaker.config))),
         "fps": np.array(track.fps),
         "focal_px": np.array(track.camera.focal_px),
         "center_px": np.array(track.camera.center_px),
