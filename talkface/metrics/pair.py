@@ -64,6 +64,11 @@ class View:
         self.size_px = planes.shape[1], planes.shape[2]
 
     @cached_property
+    def picture(self) -> Float[np.ndarray, "height width 3"]:
+        """Channels last."""
+        return self.planes.transpose(1, 2, 0)
+
+    @cached_property
     def pyramid(self) -> Pyramid:
         """For the SSIM family."""
         return Pyramid(self.planes)
@@ -100,7 +105,7 @@ class View:
     @cached_property
     def cpbd(self) -> tuple[float, float]:
         """Sharpness without reference (`metrics.sharpness.cpbd`) of the frame, and of the box around the face."""
-        grey = grey_levels(self.planes.transpose(1, 2, 0))
+        grey = grey_levels(self.picture)
         rows, columns = (np.flatnonzero(self.masks["face"].any(axis)) for axis in (1, 0))
         inside = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else grey[:0]
         return cpbd(grey), cpbd(inside)

@@ -26,7 +26,9 @@ from talkface.metrics import align_pair, pages
 from talkface.metrics.align_pair import Box, Fitting
 from talkface.metrics.lip_sync_error import SyncErrors
 from talkface.metrics.pair import PairScores, View
+from talkface.metrics.pair_face import FittedPair
 from talkface.metrics.pair_report import BASELINES, Moment, Moments, PairReport
+from talkface.metrics.perceptual import PerceptualScores
 from talkface.metrics.sync import landmark_sync
 from talkface.metrics.video import Detect, detected
 from talkface.progress import Progress
@@ -54,6 +56,8 @@ class PairOptions:
     """`face`: the square around the true face that one-shot papers score, at 256 px unless `size` is HEIGHTxWIDTH."""
     max_frames: int | None = None
     """Score only the first so many frames."""
+    networks: bool = True
+    """Whether the networks that the user brought judge too (LPIPS, FID, lip sync); they take longer than the rest."""
 
     def __post_init__(self) -> None:
         if self.size not in ("truth", "video"):
@@ -148,7 +152,8 @@ class _Pair:
         self.gathered = {row: PairScores() for row in ("truth", "video")}
         self.gathered |= {row: PairScores(structure_every=_BASELINE_EVERY) for row in BASELINES}
         self.moments = Moments(self._expected)
-        self._sync = SyncErrors(), SyncErrors()
+        self._fitted = FittedPair(self.size_px)
+        self._networks = [_Networks(), _Networks()] if options.networks else []
 
     def watch(self, film: Path, new_detector: Callable[[], Detect]) -> None:
         """Judge every frame and film the two side by side."""
@@ -172,8 +177,9 @@ class _Pair:
                     rows["previous"].add(before, true)
                 before = true
                 self.moments.see(Moment(index, rows["video"].latest_db, shown_true, shown, true.mouth_box))
-                for sync, view, picture in zip(self._sync, (true, made), (shown_true, shown), strict=True):
-                    sync.add(picture, view.points)
+                self._fitted.add(true.points, made.points)
+                for networks, view, picture in zip(self._networks, (true, made), (shown_true, shown), strict=False):
+                    networks.add(view, picture, true)
                 filmed.write([shrink(shown_true), shrink(shown)])
                 progress.advance()
 
@@ -181,14 +187,16 @@ class _Pair:
         """Every score of every row."""
         truth = self.gathered["truth"]
         found = {row: gathered.scores(truth) for row, gathered in self.gathered.items()}
-        for row, sync, sound in zip(("truth", "video"), self._sync, self._sounds, strict=True):
-            landmarks = self.gathered[row].landmarks[:SOUND_FRAMES]
-            if isinstance(sound, Speech):
-                found[row] += [*landmark_sync(sound, landmarks), *sync.scores(sound)]
-            else:
-                unheard = Speech(np.zeros(0, np.float32))
-                scores = [*landmark_sync(unheard, landmarks[:0]), *sync.scores(unheard)]
-                found[row] += [replace(score, value=None, frames=0, why=sound) for score in scores]
+        fitted = self._fitted.scores()
+        for place, (row, sound) in enumerate(zip(("truth", "video"), self._sounds, strict=True)):
+            found[row] += fitted[row]
+            heard = sound if isinstance(sound, Speech) else Speech(np.zeros(0, np.float32))
+            frames = len(truth.landmarks[:SOUND_FRAMES]) if heard is sound else 0
+            sync = landmark_sync(heard, self.gathered[row].landmarks[:frames])
+            if self._networks:
+                found[row] += self._networks[place].pictures.scores()
+                sync += self._networks[place].sync.scores(heard)
+            found[row] += sync if heard is sound else [replace(s, value=None, frames=0, why=str(sound)) for s in sync]
         return found
 
     def alignment(self) -> dict[str, Any]:
@@ -261,6 +269,18 @@ class _Pair:
         """The film of a generated video is marked as it is."""
         found = read_mark(self.infos[1].path)
         return mark(found.get("method", "unknown"), compares=self.infos[1].path.name) if found else {}
+
+
+class _Networks:
+    """The networks that are here, judging one video beside the truth."""
+
+    def __init__(self) -> None:
+        self.pictures, self.sync = PerceptualScores("face"), SyncErrors()
+
+    def add(self, view: View, picture: np.ndarray, truth: View) -> None:
+        box = truth.mouth_box
+        self.pictures.add(view.picture, truth.picture, truth.masks["face"], box if box[2] else None)
+        self.sync.add(picture, view.points)
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[T]) -> Iterator[T]:

@@ -65,7 +65,8 @@ def truth(folder, pictures, person) -> Path:
 
 
 def judge(truth: Path, video: Path, out: Path, **options):
-    return evaluate_pair(truth, video, out, PairOptions(**options), new_detector=lambda: drawn.detect)
+    chosen = PairOptions(**{"networks": False, **options})
+    return evaluate_pair(truth, video, out, chosen, new_detector=lambda: drawn.detect)
 
 
 def score(entries, name: str, region: str = "frame") -> dict:
@@ -219,7 +220,7 @@ def test_sync_needs_sound_and_says_what_is_missing(pictures, folder, truth, tmp_
     mute = write(folder / "mute.mp4", frames)
     silent = write(folder / "silent.mp4", frames, speech=Speech(np.zeros(40_000, np.float32)))
     for video, expected in ((mute, "has no sound"), (silent, "is silent")):
-        scores = judge(truth, video, tmp_path / video.stem)
+        scores = judge(truth, video, tmp_path / video.stem, networks=True)
         for name in ("sync_r", "sync_lag_frames", "lse_c"):
             entry = score(scores["scores"], name, "mouth")
             assert entry["value"] is None and expected in entry["why"] and entry["frames"] == 0
