@@ -118,6 +118,13 @@ ASSETS: tuple[Asset, ...] = (
         "non-commercial research only (Rudrabha/Wav2Lip)",
         "the links in the README of github.com/Rudrabha/Wav2Lip",
     ),
+    Asset(
+        "mouth_sync",
+        "mouth_sync.safetensors",
+        "the scores `lse_c@proxy` and `lse_d@proxy` by a network of your own instead of the package's",
+        "yours",
+        "`talkface train syncnet FOLDERS --out FILE`",
+    ),
 )
 
 

@@ -78,15 +78,15 @@ class SyncErrors:
                 self._absent.append((manner, str(error)))
 
     def _net(self, manner: Manner) -> Net:
-        from talkface.nets import mouth_sync
         from talkface.nets.lip_expert import LipExpert
+        from talkface.nets.mouth_sync import MouthSync, shipped
         from talkface.nets.syncnet import SyncNet
 
         if manner is SYNCNET:
             return SyncNet.load(assets.require("syncnet"))
         if manner is EXPERT:
             return LipExpert.load(assets.require("lip_expert"))
-        return mouth_sync.load(self._proxy or assets.find("mouth_sync") or mouth_sync.shipped())
+        return MouthSync.load(self._proxy or assets.find("mouth_sync") or shipped())
 
     def _show(self, sightings: list) -> None:
         for sighting in sightings:

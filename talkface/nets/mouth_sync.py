@@ -63,6 +63,18 @@ class MouthSync(nn.Module):
         )
         self.ear = nn.Conv1d(channels, OUTPUTS, 1)
 
+    @classmethod
+    def load(cls, path: Path) -> MouthSync:
+        """Read a network that `save` wrote.
+
+        Raises:
+            UserError: it is absent or is not one.
+        """
+        facts_of(path)
+        net = cls()
+        load_exactly(net, read_checkpoint(path), path, "a sync network of `talkface train syncnet`")
+        return net.eval()
+
     def lips(self, pictures: Float[Tensor, "stretches frames 28 28"]) -> Float[Tensor, "stretches windows 64"]:
         """Embeddings of every nine consecutive pictures, any brightness and contrast."""
         stretches, frames = pictures.shape[:2]
@@ -102,32 +114,21 @@ def _stage(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
 
 
 def save(net: MouthSync, path: Path, facts: dict[str, str]) -> None:
-    """Write a network with what it was trained on, whole or not at all."""
+    """Write a network with what it was trained on, in half precision, whole or not at all."""
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(net.state_dict(), beside, metadata={**facts, "format": FORMAT})
+        save_file(weights, beside, metadata={**facts, "format": FORMAT})
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def load(path: Path) -> MouthSync:
-    """Read a network that `save` wrote.
-
-    Raises:
-        UserError: it is absent or is not one.
-    """
-    facts_of(path)
-    net = MouthSync()
-    load_exactly(net, read_checkpoint(path), path, "a sync network of `talkface train syncnet`")
-    return net.eval()
 
 
 def facts_of(path: Path) -> dict[str, str]:
     """What a network was trained on.
 
     Raises:
-        UserError: as `load`.
+        UserError: as `MouthSync.load`.
     """
     try:
         with safe_open(path, "pt") as file:

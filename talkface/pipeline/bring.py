@@ -61,6 +61,7 @@ def _check_network(name: str, path: Path) -> None:
     from talkface.nets.inception import Inception
     from talkface.nets.lip_expert import LipExpert
     from talkface.nets.lpips import BACKBONES, Lpips
+    from talkface.nets.mouth_sync import MouthSync
     from talkface.nets.syncnet import SyncNet
 
     for backbone, files in BACKBONES.items():
@@ -68,6 +69,7 @@ def _check_network(name: str, path: Path) -> None:
             Lpips(backbone).read_classifier(path)
         elif name == files.layers:
             Lpips(backbone).read_layers(path)
-    for network, whole in (("inception_fid", Inception), ("syncnet", SyncNet), ("lip_expert", LipExpert)):
+    networks = ("inception_fid", Inception), ("syncnet", SyncNet), ("lip_expert", LipExpert), ("mouth_sync", MouthSync)
+    for network, whole in networks:
         if name == network:
             whole.load(path)

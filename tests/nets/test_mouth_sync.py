@@ -1,4 +1,4 @@
-"""Our sync network slides, ignores light, is read back to the bit, and learns timing from drawn talkers."""
+"""Our sync network slides, ignores light, is read back, and learns timing from drawn talkers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from talkface.errors import UserError
 from talkface.nets.mouth_learning import Learning, Talk, learn
-from talkface.nets.mouth_sync import BANDS, CROP_PX, FRAMES, ROWS, MouthSync, facts_of, load, save
+from talkface.nets.mouth_sync import BANDS, CROP_PX, FRAMES, ROWS, MouthSync, facts_of, save
 
 
 @pytest.fixture(scope="module")
@@ -48,26 +48,29 @@ def test_light_does_not_matter(net: MouthSync) -> None:
     np.testing.assert_allclose(net.see(pictures), net.see(darker), atol=0.02)
 
 
-def test_read_back_to_the_bit(net: MouthSync, tmp_path: Path) -> None:
+def test_read_back_in_half_precision(net: MouthSync, tmp_path: Path) -> None:
     save(net, tmp_path / "net.safetensors", {"people": "drawn"})
     assert facts_of(tmp_path / "net.safetensors")["people"] == "drawn"
-    np.testing.assert_array_equal(load(tmp_path / "net.safetensors").see(crops(10)), net.see(crops(10)))
+    again = MouthSync.load(tmp_path / "net.safetensors")
+    np.testing.assert_allclose(again.see(crops(10)), net.see(crops(10)), atol=2e-3)
+    save(again, tmp_path / "net.safetensors", {})
+    np.testing.assert_array_equal(MouthSync.load(tmp_path / "net.safetensors").see(crops(10)), again.see(crops(10)))
     assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
 
 
 def test_what_is_no_such_network_is_refused(net: MouthSync, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a sync network"):
-        load(tmp_path / "absent.safetensors")
+        MouthSync.load(tmp_path / "absent.safetensors")
     (tmp_path / "text.safetensors").write_text("hello there, this is not a network")
     with pytest.raises(UserError, match="not a sync network"):
-        load(tmp_path / "text.safetensors")
+        MouthSync.load(tmp_path / "text.safetensors")
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(UserError, match="format None"):
-        load(tmp_path / "bare.safetensors")
+        MouthSync.load(tmp_path / "bare.safetensors")
     weights = {name: value for name, value in net.state_dict().items() if name != "ear.bias"}
     save_file(weights, tmp_path / "part.safetensors", metadata={"format": "talkface-mouth-sync-1"})
     with pytest.raises(UserError, match=r"ear\.bias missing"):
-        load(tmp_path / "part.safetensors")
+        MouthSync.load(tmp_path / "part.safetensors")
 
 
 def drawn(frames: int, seed: int, person: str) -> Talk:
