@@ -75,7 +75,7 @@ def train_lipnet(talks: Sequence[Talk], learning: Learning, seed: int, start: Li
         if start is not None:
             net.load_state_dict(start.state_dict())
         net.train()
-        optimiser = torch.optim.AdamW(net.parameters(), lr=learning.rate, weight_decay=0.01)
+        optimiser = torch.optim.AdamW(net.parameters(), lr=learning.rate, weight_decay=0.01, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, learning.steps)
         weight = torch.full((talks[0].values.shape[1],), learning.weights[2])
         weight[:2] = torch.tensor(learning.weights[:2])

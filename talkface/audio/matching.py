@@ -29,20 +29,20 @@ class Matching:
     """What is done to mouth values with mean 0 and deviation 1 over training; the first of them is the opening."""
 
     gain: Float[np.ndarray, " values"]
-    """Deviation of the truth over that of the prediction, on training speech that was held out."""
+    """Deviation of the truth over that of the prediction, on training frames that were held out."""
     closing: Float[np.ndarray, "4"]
     """Share of training frames with shut lips (0: leave the opening alone), opening under which lips are shut, range of
-    openings above it over which lowering fades out, and how far to lower, as found on the held-out speech."""
+    openings above it over which lowering fades out, and how far to lower, as found on those frames."""
 
     @classmethod
     def of(
         cls,
-        predicted: Float[np.ndarray, "heldout values"],
-        truth: Float[np.ndarray, "heldout values"],
-        opening: Float[np.ndarray, " frames"],
+        predicted: Float[np.ndarray, "frames values"],
+        truth: Float[np.ndarray, "frames values"],
     ) -> Matching:
-        """From held-out training speech and the opening of all training frames, all standardised."""
+        """From the training frames, each predicted without having been seen."""
         gain = np.clip(truth.std(0) / np.maximum(predicted.std(0), 1e-6), 1.0, 2.0).astype(np.float32)
+        opening = truth[:, 0]
         lowest, highest = np.percentile(opening, [2, 95])
         level = lowest + CLOSED_BELOW * (highest - lowest)
         share = float((opening < level).mean())

@@ -29,15 +29,18 @@ def fit_ridge(
     y: Float[np.ndarray, "rows outputs"],
     score: int = 1,
     guard: int = 15,
-) -> Ridge:
-    """The ridge whose strength predicts the first `score` outputs best in cross-validation (mean squared error)."""
-    held_out = cross_predictions(x, y[:, :score], guard)
-    errors = ((held_out - y[None, :, :score]) ** 2).mean((1, 2))
+) -> tuple[Ridge, Float[np.ndarray, "rows outputs"]]:
+    """The ridge whose strength predicts the first `score` outputs best in cross-validation (mean squared error).
+
+    Beside it, what ridges of that strength say of every row without having seen it (`cross_predictions`).
+    """
+    held_out = cross_predictions(x, y, guard)
+    best = int(((held_out - y)[:, :, :score] ** 2).mean((1, 2)).argmin())
     mean_x, mean_y = x.mean(0), y.mean(0)
     values, vectors = np.linalg.eigh(_gram(x - mean_x))
     target = vectors.T @ ((x - mean_x).T @ (y - mean_y)).astype(np.float64)
-    weight = vectors @ (target / (np.maximum(values, 0) + STRENGTHS[int(errors.argmin())] * len(x))[:, None])
-    return Ridge(weight.astype(np.float32), (mean_y - mean_x @ weight).astype(np.float32))
+    weight = vectors @ (target / (np.maximum(values, 0) + STRENGTHS[best] * len(x))[:, None])
+    return Ridge(weight.astype(np.float32), (mean_y - mean_x @ weight).astype(np.float32)), held_out[best]
 
 
 def cross_predictions(

@@ -26,7 +26,7 @@ def mumbled(frames: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def matching() -> Matching:
     predicted, true = mumbled()
-    return Matching.of(predicted, true, true[:, 0])
+    return Matching.of(predicted, true)
 
 
 def test_deviation_and_share_of_shut_lips_are_the_persons(matching: Matching) -> None:
