@@ -119,6 +119,13 @@ ASSETS: tuple[Asset, ...] = (
         "the links in the README of github.com/Rudrabha/Wav2Lip",
     ),
     Asset(
+        "arcface",
+        "arcface.onnx",
+        "the score `acd`: whether it is still the same person",
+        "non-commercial research only (insightface's models)",
+        "the model pack buffalo_l of github.com/deepinsight/insightface (its w600k_r50.onnx)",
+    ),
+    Asset(
         "mouth_sync",
         "mouth_sync.safetensors",
         "the scores `lse_c@proxy` and `lse_d@proxy` by a network of your own instead of the package's",

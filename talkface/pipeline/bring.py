@@ -53,6 +53,10 @@ def _check(name: str, path: Path) -> None:
         from talkface.face.basis import read_canonical
 
         read_canonical(path)
+    elif name == "arcface":
+        from talkface.metrics.identity import ArcFace
+
+        ArcFace(path)
     else:
         _check_network(name, path)
 
