@@ -57,16 +57,17 @@ class FeatureStatistics:
 def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     """Squared Frechet distance of two normal distributions: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
 
-    The trace of the root is that of (R C2 R)^(1/2) with R = C1^(1/2), whose eigenvalues are real and not negative even
-    where there are fewer vectors than features; nothing is added to the diagonals.
+    The trace of the root is that of (R' C2 R)^(1/2) with C1 = R R', whose eigenvalues are real and not negative even
+    where there are fewer vectors than features; nothing is added to the diagonals. Directions in which C1 has no more
+    than rounding are left out of R.
 
     Raises:
         ValueError: one of them has fewer than two vectors.
     """
     here, there = one.covariance, other.covariance
     values, vectors = np.linalg.eigh(here)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    product = root @ there @ root
-    shared = np.sqrt(np.linalg.eigvalsh((product + product.T) / 2).clip(0)).sum()
+    kept = values > len(values) * np.finfo(float).eps * values[-1]
+    root = vectors[:, kept] * np.sqrt(values[kept])
+    shared = np.sqrt(np.linalg.eigvalsh(root.T @ there @ root).clip(0)).sum()
     apart = one.mean - other.mean
     return float(max(apart @ apart + np.trace(here) + np.trace(there) - 2 * shared, 0.0))
