@@ -270,7 +270,12 @@ def _train_syncnet(arguments: Sequence[str]) -> Any:
     options = options_of(SyncNet, "train syncnet", arguments)
     from talkface.pipeline.train_syncnet import train_syncnet
 
-    return train_syncnet(options.data, options.out, options.held_out, options.steps, options.seed)
+    result = train_syncnet(options.data, options.out, options.held_out, options.steps, options.seed)
+    for clip in result["left_out"]:
+        say(options, f"left out: {clip}")
+    timed = f"; strangers within a frame: {result['within_one']:.0%}" if "within_one" in result else ""
+    say(options, f"{options.out} learned from {result['minutes']} min of {result['people']}{timed}")
+    return result
 
 
 def _render(arguments: Sequence[str]) -> Any:

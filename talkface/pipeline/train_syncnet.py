@@ -26,6 +26,7 @@ from talkface.types import FPS, SPEECH_HZ, Speech
 
 JUDGED_FRAMES = 50
 """Length of the held-out stretches whose offset is looked for: two seconds."""
+LEAST_STEPS = 10
 _OFF_FRAMES = 8
 """Sound at least so far off counts as out of step in the margin."""
 
@@ -39,10 +40,13 @@ def train_syncnet(
     frames off, or whose lips do not follow it, are left out and named in the answer, as in `train lips`.
 
     Raises:
-        UserError: a source holds no video, or no clip is fit.
+        UserError: fewer than 10 steps, a source holds no video, or no clip is fit.
     """
     from talkface.nets.mouth_learning import Learning, learn
     from talkface.nets.mouth_sync import save
+
+    if steps < LEAST_STEPS:
+        raise UserError(f"{steps} training steps teach nothing; give at least {LEAST_STEPS}")
 
     left_out: list[str] = []
     talks, others = (_talks(paths, left_out) for paths in (sources, held_out))

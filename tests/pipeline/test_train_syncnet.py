@@ -104,3 +104,5 @@ def test_what_cannot_be_learnt_from_is_said(people: dict, tmp_path: Path) -> Non
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no video"):
         train_syncnet([tmp_path], tmp_path / "net.safetensors")
+    with pytest.raises(UserError, match="at least 10"):
+        train_syncnet([tmp_path], tmp_path / "net.safetensors", steps=0)
