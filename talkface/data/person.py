@@ -50,6 +50,8 @@ class Picture(NamedTuple):
     """The frame without its head: exact outside the head, torso plate over background inside."""
     head: UInt8[np.ndarray, "height width"]
     """Soft mask of the head."""
+    person: UInt8[np.ndarray, "height width"]
+    """Soft mask of the whole person."""
 
 
 class RayBatch(NamedTuple):
@@ -59,6 +61,7 @@ class RayBatch(NamedTuple):
     colour: Float[Tensor, "3 rays"]
     plate: Float[Tensor, "3 rays"]
     head: Float[Tensor, " rays"]
+    person: Float[Tensor, " rays"]
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class PersonData:
         opacity = torso[:, 3:] / 255
         plate = frame.copy()
         plate[inside] = torso[:, :3] * opacity + self.folder.background[cut][inside] * (1 - opacity) + 0.5
-        return Picture(self._resize(frame), self._resize(plate), self._resize(head))
+        return Picture(*(self._resize(part) for part in (frame, plate, head, matte)))
 
     def draw(
         self,
@@ -198,9 +201,10 @@ class PersonData:
         colour = torch.from_numpy(self._colour[row].reshape(-1, 3)[flat].T.astype(np.float32) / 255)
         plate = torch.from_numpy(self._plate[row].reshape(-1, 3)[flat].T.astype(np.float32) / 255)
         head = torch.from_numpy(self._head[row].reshape(-1)[flat].astype(np.float32) / 255)
+        person = torch.from_numpy(self._person[row].reshape(-1)[flat].astype(np.float32) / 255)
         left, top = self._corner[row]
         pixels = torch.stack([places % width + (float(left) + 0.5), places // width + (float(top) + 0.5)], 1)
-        return RayBatch(pixels.float(), colour, plate, head)
+        return RayBatch(pixels.float(), colour, plate, head, person)
 
     def _resize(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[0] == self.size_px:
@@ -225,12 +229,13 @@ class PersonData:
         self._colour = np.empty((count, height, width, 3), np.uint8)
         self._plate = np.empty((count, height, width, 3), np.uint8)
         self._head = np.empty((count, height, width), np.uint8)
+        self._person = np.empty((count, height, width), np.uint8)
         for row, index in enumerate(track_progress(self.indices, f"reading frames at {side} px")):
             picture = self.picture(int(index))
             left, top = self._corner[row]
             window = np.s_[top : top + height, left : left + width]
             self._colour[row], self._plate[row] = picture.colour[window], picture.plate[window]
-            self._head[row] = picture.head[window]
+            self._head[row], self._person[row] = picture.head[window], picture.person[window]
         points = self.landmarks_px[self.indices] - self._corner[:, None]
         limits = (width, height)
         self._mouth_box = np.stack([_box(one[MOUTH_POINTS], 0.2, limits) for one in points])

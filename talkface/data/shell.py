@@ -14,6 +14,8 @@ from talkface.fields.rays import HeadBox
 from talkface.types import Camera, Track
 
 NOSE_TIP = 30
+HAIR_REACH_CM = 12.0
+"""A knot at the back of the head lies so far behind the plane of the ears, with some to spare (our choice)."""
 
 
 def head_box(
@@ -87,7 +89,8 @@ def surface_shell(
     Inside the outline of the face points the surface is a thin-plate spline; outside it bends back like an ellipse
     to the plane of the ears, which it meets at the silhouette. The shell reaches 1 cm before and 3 cm behind it
     (teeth, tongue), and 1.5 cm more before it outside the face (hair). Thin, because rays with few samples put
-    matter where they enter it.
+    matter where they enter it. Beyond the face, where a bun, a hat or long hair may stand up behind the head, it
+    reaches further back the further out it is: there the hull alone, carved by silhouettes from several poses, decides.
     """
     cells = len(hull)
     line = box.to_head(np.repeat(((np.arange(cells) + 0.5) / cells)[:, None], 3, 1))
@@ -105,7 +108,7 @@ def surface_shell(
     height[inside] = spline
     height, away = height.reshape(cells, cells, 1), away.reshape(cells, cells, 1)
     ahead = line[:, 2] - height
-    return hull & (ahead < 1.0 + np.minimum(away, 1.5)) & (ahead > -3.0)
+    return hull & (ahead < 1.0 + np.minimum(away, 1.5)) & (ahead > -3.0 - np.minimum(3.0 * away, HAIR_REACH_CM))
 
 
 def silhouette_hull(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from talkface.data.person import PersonData, Shares
-from talkface.data.shell import face_points
+from talkface.data.shell import face_points, surface_shell
 from talkface.fields.rays import camera_rays
 from talkface.geometry import head_from_camera
 
@@ -66,6 +66,19 @@ def test_the_box_and_the_shell_hold_the_ball(data) -> None:
     assert shell.mean() < 0.4
 
 
+def test_the_shell_reaches_a_knot_behind_the_head(data) -> None:
+    """Silhouettes decide beyond the face: what stands up behind the head stays, what the face hides does not."""
+    hull = np.ones((48, 48, 48), bool)
+    shell = surface_shell(data.mean_landmarks, hull, data.box)
+
+    def holds(x: float, y: float, z: float) -> bool:
+        return bool(shell[tuple((data.box.from_head(np.array([x, y, z])) * 48).astype(int))])
+
+    top = float(data.mean_landmarks[:, 1].max())
+    assert holds(0.0, top + 3.5, -6.0) and holds(0.0, 0.0, 8.5)
+    assert not holds(0.0, 0.0, -6.0), "hidden behind the face"
+
+
 def test_plate_is_exact_outside_the_head(folder) -> None:
     side = PersonData(folder, 16, folder.train_indices[:4]).square.side
     whole = PersonData(folder, side, folder.train_indices[:4])
@@ -83,6 +96,7 @@ def test_drawn_pixels_are_those_of_the_picture(data) -> None:
     np.testing.assert_allclose(batch.colour.T.numpy() * 255, picture.colour[row, column], atol=1e-3)
     np.testing.assert_allclose(batch.plate.T.numpy() * 255, picture.plate[row, column], atol=1e-3)
     np.testing.assert_allclose(batch.head.numpy() * 255, picture.head[row, column], atol=1e-3)
+    np.testing.assert_allclose(batch.person.numpy() * 255, picture.person[row, column], atol=1e-3)
     assert torch.equal(batch.pixels, data.draw(3, 600, torch.Generator().manual_seed(0)).pixels)
     assert not torch.equal(batch.pixels, data.draw(3, 600, torch.Generator().manual_seed(1)).pixels)
 

@@ -21,6 +21,9 @@ from talkface.types import Camera
 MOVING_MARGIN_CM = (np.array([1.5, 4.0, 3.0]), np.array([1.5, 3.0, 3.0]))
 """The moving part of the face reaches so far beyond the mean landmarks: below (a chin drops) and above."""
 
+OUTLINE_STEP = 0.1
+"""Neighbouring pixels whose opacity differs by more lie on the outline."""
+
 
 class View(NamedTuple):
     """A rendered head; colour is premultiplied, so the whole picture is ``colour + (1 - opacity) * plate``."""
@@ -136,16 +139,35 @@ class HeadField(nn.Module):
         )
         pixels = torch.stack([columns.reshape(-1), rows.reshape(-1)], 1) + 0.5
         pose = torch.as_tensor(np.asarray(head_from_camera), dtype=torch.float32, device=self.device)
-        rays = camera_rays(pixels, camera, pose, self.box)
-        near, far = cross_box(rays, *self.occupancy.bounds())
-        hit = (far > near).nonzero()[:, 0]
-        picture = torch.zeros(5, height * width, device=self.device)
-        for part in hit.split(8192):
-            seen = self.shade(Rays(rays.origin, rays.direction[:, part]), condition)
-            picture[:, part] = torch.cat([seen.colour, seen.opacity[None], seen.depth[None] * self.box.side_cm])
+        picture = self._through(pixels, condition, camera, pose)
+        if self.config.outline_rays > 1:
+            outline = _outline(picture[3].reshape(height, width)).reshape(-1).nonzero()[:, 0]
+            side = self.config.outline_rays
+            line = (torch.arange(side, device=self.device) + 0.5) / side - 0.5
+            together = torch.zeros(5, len(outline), device=self.device)
+            for shift in torch.cartesian_prod(line, line):
+                together += self._through(pixels[outline] + shift, condition, camera, pose)
+            picture[:, outline] = together / side**2
         image = picture.reshape(5, height, width).cpu().numpy()
         depth = np.where(image[3] > 0.5, image[4] / np.maximum(image[3], 1e-6), 0)
         return View(image[:3].transpose(1, 2, 0).clip(0, 1), image[3].clip(0, 1), depth)
+
+    def _through(self, pixels: Tensor, condition: Condition, camera: Camera, pose: Tensor) -> Tensor:
+        """Premultiplied colour, opacity and weighted depth (cm) of image points, [5, n]; zeros beside the head."""
+        rays = camera_rays(pixels, camera, pose, self.box)
+        near, far = cross_box(rays, *self.occupancy.bounds())
+        seen = torch.zeros(5, len(pixels), device=self.device)
+        for part in (far > near).nonzero()[:, 0].split(8192):
+            some = self.shade(Rays(rays.origin, rays.direction[:, part]), condition)
+            seen[:, part] = torch.cat([some.colour, some.opacity[None], some.depth[None] * self.box.side_cm])
+        return seen
+
+
+def _outline(opacity: Tensor) -> Tensor:
+    """Pixels whose opacity differs from a neighbour's: [height, width], bool."""
+    highest = nn.functional.max_pool2d(opacity[None], 3, 1, 1)[0]
+    lowest = -nn.functional.max_pool2d(-opacity[None], 3, 1, 1)[0]
+    return highest - lowest > OUTLINE_STEP
 
 
 def _motion_grid(config: FieldConfig, conditions: int) -> ConditionedGrid:

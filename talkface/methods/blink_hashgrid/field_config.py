@@ -74,6 +74,13 @@ class FieldConfig:
     """Samples per ray at most (ER-NeRF: 16); five times as many while warming up."""
     step_fraction: float = 1 / 48
     """Distance of samples as a share of the box's side (ER-NeRF: 0.0135 of its box)."""
+    outline_rays: int = 1
+    """Rays across a pixel of the outline in both directions when rendering (1: one ray a pixel everywhere, as ER-NeRF;
+    2: four rays there, ours): hair has detail finer than a pixel, which flickers and looks dotted under one ray."""
+    exchange: Literal["core", "rays"] = "core"
+    """Where the plate is exchanged by a random colour half of the time: "core": inside the head, one colour a step;
+    "rays": on every ray for itself, also beside the head and along its edge, where the target is exchanged with it
+    (ours): what lies around the head is then empty and not painted in the colour of the old background."""
     warmup_steps: int = 300
     """Steps before empty space is pruned for the first time."""
     occupancy_cells: int = 64
@@ -99,13 +106,16 @@ class FieldConfig:
     """Weight of the attention outside the face, reached at the end ("attention"; ER-NeRF: 1e-4)."""
 
     def __post_init__(self) -> None:
-        for name in ("levels", "coarsest", "finest", "log2_rows", "hidden", "size_px", "steps", "rays", "samples"):
+        counts = "levels coarsest finest log2_rows hidden size_px steps rays samples outline_rays"
+        for name in counts.split():
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.finest < self.coarsest:
             raise UserError(f"finest ({self.finest}) must not be below coarsest ({self.coarsest})")
         if self.conditioning not in ("planes", "attention"):
             raise UserError(f"conditioning must be planes or attention, not {self.conditioning!r}")
+        if self.exchange not in ("core", "rays"):
+            raise UserError(f"exchange must be core or rays, not {self.exchange!r}")
 
     @property
     def drive_size(self) -> int:
@@ -121,10 +131,11 @@ PRESETS: dict[str, FieldConfig] = {
     ),
     "small": FieldConfig(
         levels=8, finest=256, size_px=128, steps=6000, fine_steps=600, grid_rate=2e-2, network_rate=5e-3,
+        exchange="rays", outline_rays=2,
     ),
     "medium": FieldConfig(
         levels=10, finest=400, size_px=256, first_size_px=128, steps=12_000, fine_steps=2000, samples=10,
-        step_fraction=1 / 64, grid_rate=2e-2, network_rate=5e-3, patch_px=48,
+        step_fraction=1 / 64, grid_rate=2e-2, network_rate=5e-3, patch_px=48, exchange="rays", outline_rays=2,
     ),
     "full": FieldConfig(
         conditioning="attention", drive=32, size_px=512, steps=100_000, fine_steps=25_000, patch_px=64, rays=65_536,

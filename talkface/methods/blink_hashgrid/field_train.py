@@ -148,17 +148,28 @@ class FieldTraining:
         return frozen, rays, seen
 
     def _colour_losses(self, batch: RayBatch, seen: Rendered, generator: torch.Generator) -> dict[str, Tensor]:
-        """Half of the time the plate behind the head's core has a random colour, so that the head must be opaque."""
+        """Squared colour error over the plate of `_exchanged`, and what keeps the opacity honest."""
         batch = RayBatch(*(part.to(self.device) for part in batch))
-        draw = torch.rand(4, generator=generator)
-        plate = batch.plate
-        if draw[3] < 0.5:
-            plate = torch.where(batch.head > 0.99, draw[:3, None].to(self.device), plate)
-        error = (seen.colour + (1 - seen.opacity) * plate - batch.colour).square().mean()
+        plate, target = self._exchanged(batch, generator)
+        error = (seen.colour + (1 - seen.opacity) * plate - target).square().mean()
         shape = (seen.opacity - batch.head).square().mean()
         entropy = binary_entropy(seen.opacity).mean()
         total = error + self.config.opacity_weight * shape + self.config.entropy_weight * entropy
         return {"loss": total, "colour": error.detach(), "opacity": shape.detach()}
+
+    def _exchanged(self, batch: RayBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Plate and target: half of the time the plate has a random colour, so that the head must be opaque.
+
+        By "rays" also beside the head and along its edge against the background, where the matte says how much of the
+        target goes with the plate; not along the jaw, where the neck's own colour is behind at any background.
+        """
+        if self.config.exchange == "core":
+            draw = torch.rand(4, generator=generator).to(self.device)
+            return torch.where((batch.head > 0.99) & (draw[3] < 0.5), draw[:3, None], batch.plate), batch.colour
+        draw = torch.rand(4, len(batch.head), generator=generator).to(self.device)
+        chosen = ((batch.head > 0.99) | (batch.person < 0.995)) & (draw[3] < 0.5)
+        plate = torch.where(chosen, draw[:3], batch.plate)
+        return plate, batch.colour + (1 - batch.head) * (plate - batch.plate)
 
     def _attention_term(self, frame: int, batch: RayBatch, rays: Rays, frozen: Frozen) -> Tensor:
         """Rendered attention where the face is not, and where mouth and eyes would share a place (ER-NeRF)."""

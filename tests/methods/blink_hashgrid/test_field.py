@@ -122,6 +122,44 @@ def test_depth_is_metric(folder, trained) -> None:
     assert view.depth[middle[1], middle[0]] == pytest.approx(expected, abs=1.0)
 
 
+def test_outline_pixels_are_the_mean_of_four_rays(folder, trained) -> None:
+    """Held against a picture of twice the size: its pixels are the four rays; away from the outline nothing changes."""
+    head, data, frame = trained.head, trained.data, int(folder.test_indices[0])
+    condition, pose = trained.condition(frame), data.poses[frame]
+    plain = head.render(condition, data.camera, pose)
+    double = head.render(condition, data.camera.resized(tuple(2 * side for side in data.camera.size_px)), pose)
+    head.config = replace(head.config, outline_rays=2)
+    try:
+        smooth = head.render(condition, data.camera, pose)
+    finally:
+        head.config = replace(head.config, outline_rays=1)
+    side = data.size_px
+    mean = double.opacity.reshape(side, 2, side, 2).mean((1, 3))
+    changed = smooth.opacity != plain.opacity
+    assert 0.02 < changed.mean() < 0.5
+    np.testing.assert_allclose(smooth.opacity[changed], mean[changed], atol=0.02)
+    partial = (plain.opacity > 0.2) & (plain.opacity < 0.8)
+    assert changed[partial].mean() > 0.9
+
+
+def test_exchanged_plates_ask_for_the_truth(folder) -> None:
+    """A perfect head has no error whatever the plate, and an opaque rim in the old background's colour has one."""
+    training = begin(replace(TINY, exchange="rays"), folder)
+    generator = torch.Generator().manual_seed(0)
+    batch = training.data.draw(int(training.training[0]), 4000, generator)
+    plate, target = training._exchanged(batch, generator)
+    perfect = batch.colour - (1 - batch.head) * batch.plate
+    torch.testing.assert_close(perfect + (1 - batch.head) * plate, target, atol=1e-6, rtol=0)
+    chosen = (plate != batch.plate).any(0)
+    beside, edge = batch.head == 0, (batch.head > 0.1) & (batch.head < 0.9)
+    for where in (beside, edge, batch.head > 0.99):
+        assert where.sum() > 50 and 0.35 < chosen[where].float().mean() < 0.65
+    assert (batch.plate - target).square().mean(0)[beside & chosen].min() > 1e-6, "painting the old background is wrong"
+    neck = batch._replace(person=torch.ones_like(batch.person))
+    kept = (training._exchanged(neck, generator)[0] == batch.plate).all(0)
+    assert kept[batch.head <= 0.99].all(), "the neck stays behind the jaw"
+
+
 def test_resuming_is_exact(folder) -> None:
     whole = run(begin(TINY, folder))
     half = run(begin(TINY, folder), last=3)
@@ -141,6 +179,7 @@ def test_resuming_is_exact(folder) -> None:
         {"drive": 32, "conditioning": "attention"},
         {"drive": 32},
         {"view": False},
+        {"exchange": "rays"},
         {"first_size_px": 24, "first_share": 0.5},
     ],
 )
@@ -179,7 +218,14 @@ def test_components_whiten_and_clamp() -> None:
 
 
 def test_bad_options_are_one_sentence() -> None:
-    for bad in ({"rays": 0}, {"finest": 8}, {"conditioning": "magic"}, {"levels": -1}):
+    for bad in (
+        {"rays": 0},
+        {"finest": 8},
+        {"conditioning": "magic"},
+        {"exchange": "magic"},
+        {"outline_rays": 0},
+        {"levels": -1},
+    ):
         with pytest.raises(UserError):
             FieldConfig(**bad)
     assert set(PRESETS) == {"test", "small", "medium", "full"}
