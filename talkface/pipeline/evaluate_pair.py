@@ -24,11 +24,10 @@ from talkface.io.sound import is_silent, stream_speech
 from talkface.io.video import MAX_SIDE_PX, VideoInfo, probe, read_frames
 from talkface.metrics import align_pair, pages
 from talkface.metrics.align_pair import Box, Fitting
-from talkface.metrics.lip_sync_error import SyncErrors
 from talkface.metrics.pair import PairScores, View
 from talkface.metrics.pair_face import FittedPair
+from talkface.metrics.pair_networks import PairNetworks
 from talkface.metrics.pair_report import BASELINES, Moment, Moments, PairReport
-from talkface.metrics.perceptual import PerceptualScores
 from talkface.metrics.sync import landmark_sync
 from talkface.metrics.video import Detect, detected
 from talkface.progress import Progress
@@ -153,7 +152,7 @@ class _Pair:
         self.gathered |= {row: PairScores(structure_every=_BASELINE_EVERY) for row in BASELINES}
         self.moments = Moments(self._expected)
         self._fitted = FittedPair(self.size_px)
-        self._networks = [_Networks(), _Networks()] if options.networks else []
+        self._networks = PairNetworks() if options.networks else None
 
     def watch(self, film: Path, new_detector: Callable[[], Detect]) -> None:
         """Judge every frame and film the two side by side."""
@@ -178,8 +177,8 @@ class _Pair:
                 before = true
                 self.moments.see(Moment(index, rows["video"].latest_db, shown_true, shown, true.mouth_box))
                 self._fitted.add(true.points, made.points)
-                for networks, view, picture in zip(self._networks, (true, made), (shown_true, shown), strict=False):
-                    networks.add(view, picture, true)
+                if self._networks is not None:
+                    self._networks.add({"truth": true, "video": made}, {"truth": shown_true, "video": shown})
                 filmed.write([shrink(shown_true), shrink(shown)])
                 progress.advance()
 
@@ -188,14 +187,14 @@ class _Pair:
         truth = self.gathered["truth"]
         found = {row: gathered.scores(truth) for row, gathered in self.gathered.items()}
         fitted = self._fitted.scores()
-        for place, (row, sound) in enumerate(zip(("truth", "video"), self._sounds, strict=True)):
+        for row, sound in zip(("truth", "video"), self._sounds, strict=True):
             found[row] += fitted[row]
             heard = sound if isinstance(sound, Speech) else Speech(np.zeros(0, np.float32))
             frames = len(truth.landmarks[:SOUND_FRAMES]) if heard is sound else 0
             sync = landmark_sync(heard, self.gathered[row].landmarks[:frames])
-            if self._networks:
-                found[row] += self._networks[place].pictures.scores()
-                sync += self._networks[place].sync.scores(heard)
+            if self._networks is not None:
+                found[row] += self._networks.scores(row)
+                sync += self._networks.sync(row, heard)
             found[row] += sync if heard is sound else [replace(s, value=None, frames=0, why=str(sound)) for s in sync]
         return found
 
@@ -269,18 +268,6 @@ class _Pair:
         """The film of a generated video is marked as it is."""
         found = read_mark(self.infos[1].path)
         return mark(found.get("method", "unknown"), compares=self.infos[1].path.name) if found else {}
-
-
-class _Networks:
-    """The networks that are here, judging one video beside the truth."""
-
-    def __init__(self) -> None:
-        self.pictures, self.sync = PerceptualScores("face"), SyncErrors()
-
-    def add(self, view: View, picture: np.ndarray, truth: View) -> None:
-        box = truth.mouth_box
-        self.pictures.add(view.picture, truth.picture, truth.masks["face"], box if box[2] else None)
-        self.sync.add(picture, view.points)
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[T]) -> Iterator[T]:
