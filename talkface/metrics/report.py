@@ -248,7 +248,7 @@ TITLES = {
     "velocity_r": "Mouth movement follows the truth, r",
     "amplitude": "Liveliness of the mouth (1 is as lively)",
     "closure_f1": "Closed lips at the right frames, F1",
-    "au45_r": "Lids follow the command (AU45), r",
+    "au45_r": "Lids follow (AU45), r",
     "blink_f1": "Blinks at the right time, F1",
     "blinks_per_minute": "Blinks per minute",
     "head_shift_256": "Head out of place, px at 256 scale",
@@ -265,10 +265,21 @@ TITLES = {
     "sync_r": "Speech and lips agree, r",
     "sync_lag_frames": "Sound late by, frames",
     "fps": "Frames per second",
-    "lpips": "LPIPS",
+    "lpips": "LPIPS, AlexNet",
+    "lpips_vgg": "LPIPS, VGG16",
+    "lpips_squeeze": "LPIPS, SqueezeNet",
     "fid": "FID",
+    "fid_192": "FID of 192 features, for few frames",
+    "acd": "Whose face: distance of ArcFace, ACD",
+    "acd@dlib": "Whose face: distance of dlib's network",
     "lse_c": "SyncNet confidence, LSE-C",
     "lse_d": "SyncNet distance, LSE-D",
+    "av_offset_frames": "SyncNet offset, frames (positive: the sound is early)",
+    "expert_cosine": "Wav2Lip's expert: agreement of lips and sound",
+    "expert_offset_frames": "Wav2Lip's expert: offset, frames",
+    "lse_c@proxy": "Confidence of our own sync network",
+    "lse_d@proxy": "Distance of our own sync network",
+    "av_offset_frames@proxy": "Offset of our own sync network, frames",
 }
 """What each score is, in words."""
 _DIGITS = {"psnr": 2, "psnr_pooled": 2, "blinks_per_minute": 1, "sync_lag_frames": 0, "fps": 1}
@@ -278,6 +289,11 @@ _RANKED = frozenset([*TITLES, *(f"{name}_256" for name in TITLES if name.startsw
     "blinks_per_minute",
     "sync_lag_frames",
     "jitter_256",
+    "unsteadiness_deg",
+    "unsteadiness_ratio",
+    "av_offset_frames",
+    "expert_offset_frames",
+    "av_offset_frames@proxy",
 }
 
 
