@@ -18,7 +18,8 @@ class Perceptual(nn.Module):
 
     `scale` is 1 for LPIPS. A stand-in is scaled to `LPIPS_OF_NOISE` on a fixed smooth pattern with noise (ours): as
     both distances start at 0 for equal pictures, their slopes towards the truth are then equal there, and
-    "lambda = 0.001" means the same pull on the pixels.
+    "lambda = 0.001" means the same pull on the pixels. Patches too small for LPIPS are enlarged bilinearly to the
+    least size it can judge.
     """
 
     def __init__(self, features: Lpips | RandomFeatures) -> None:
@@ -30,6 +31,13 @@ class Perceptual(nn.Module):
         self, picture: Float[Tensor, "n 3 height width"], truth: Float[Tensor, "n 3 height width"]
     ) -> Float[Tensor, ""]:
         """Mean distance of pictures in [0, 1]."""
+        side, least = (
+            min(picture.shape[-2:]),
+            self.features.backbone.least_px if isinstance(self.features, Lpips) else 1,
+        )
+        if side < least:
+            size = [-(-length * least // side) for length in picture.shape[-2:]]
+            picture, truth = (nn.functional.interpolate(one, size=size, mode="bilinear") for one in (picture, truth))
         return self.features(picture, truth).mean()
 
 

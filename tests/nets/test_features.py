@@ -53,6 +53,18 @@ def test_lpips_is_used_when_the_user_brings_it(tmp_path: Path, monkeypatch: pyte
     assert Perceptual(features).scale == 1.0 and Perceptual(features).name == "lpips"
 
 
+def test_patches_smaller_than_lpips_can_judge_are_enlarged() -> None:
+    torch.manual_seed(0)
+    loss = Perceptual(Lpips("alex"))
+    for layer in loss.features.linear.values():
+        layer.model[1].weight.data.abs_()
+    patch, truth = (torch.rand(1, 3, 12, 9).requires_grad_(k == 0) for k in range(2))
+    loss(patch, truth).backward()
+    assert patch.grad.abs().min() > 0 and torch.isfinite(patch.grad).all()
+    large = [torch.rand(1, 3, 40, 50) for _ in range(2)]
+    assert float(loss(*large)) == pytest.approx(float(loss.features(*large)))
+
+
 def test_a_wrong_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "folders", lambda: [tmp_path])
     for name in ("alexnet", "lpips_alex"):
