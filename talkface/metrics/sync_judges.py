@@ -23,7 +23,7 @@ REACH_FRAMES = 15
 _SAMPLES_PER_FRAME = round(SPEECH_HZ / FPS)
 _EPSILON = 1e-6
 """Added to every difference by the distance function of the published script."""
-_BLOCK_FRAMES = 32
+_BLOCK_FRAMES = 16
 _BLOCK_WINDOWS = 256
 _IN_MEMORY_BYTES = 16 << 20
 
