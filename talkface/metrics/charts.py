@@ -34,7 +34,7 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     seconds = (frames - 1) / fps
     facts = f' data-seconds="{seconds:.3f}" data-left="{_LEFT / _WIDTH:.4f}" data-right="{_RIGHT / _WIDTH:.4f}"'
     ticks = [(second * fps, f"{second:g} s") for second in _ticks(0.0, seconds)]
-    return _chart(title, unit, lines, np.arange(frames), ticks, bands, facts)
+    return _chart(title, unit, lines, np.arange(float(frames)), ticks, bands, facts)
 
 
 def curve_chart(title: str, unit: str, lines: Sequence[Line], at: Float[np.ndarray, " points"], at_unit: str) -> str:
@@ -59,7 +59,7 @@ def _chart(
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
-    def x(place: float) -> float:
+    def x(place: float | int) -> float:
         return float(_LEFT + (_WIDTH - _LEFT - _RIGHT) * (place - at[0]) / max(at[-1] - at[0], 1e-9))
 
     def y(value: float) -> float:
