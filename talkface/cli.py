@@ -407,9 +407,9 @@ def _benchmark(arguments: Sequence[str]) -> Any:
     class Benchmark(Output):
         """Regenerate one table of docs/results.md. Resumable row by row."""
 
-        name: tyro.conf.Positional[Literal["tracking", "lips", "pose", "novel_view", "blink_hashgrid", "clips"]]
-        """tracking, lips, pose: those rooms; novel_view: a drawn speaker from viewpoints never filmed; blink_hashgrid:
-        Table III's ablations; clips: every clip, scored."""
+        name: tyro.conf.Positional[Literal["tracking", "face", "lips", "pose", "novel_view", "blink_hashgrid", "clips"]]
+        """tracking, face, lips, pose: those rooms; novel_view: a drawn speaker from viewpoints never filmed;
+        blink_hashgrid: Table III's ablations; clips: every clip, scored."""
         out: Path
         """Folder for the table and its runs."""
         data: Path | None = None

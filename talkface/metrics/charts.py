@@ -34,7 +34,8 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], fps: float, bands: 
     seconds = (frames - 1) / fps
     facts = f' data-seconds="{seconds:.3f}" data-left="{_LEFT / _WIDTH:.4f}" data-right="{_RIGHT / _WIDTH:.4f}"'
     ticks = [(second * fps, f"{second:g} s") for second in _ticks(0.0, seconds)]
-    return _chart(title, unit, lines, np.arange(float(frames)), ticks, bands, facts)
+    shaded = [(float(start), float(stop)) for start, stop in bands]
+    return _chart(title, unit, lines, np.arange(float(frames)), ticks, shaded, facts)
 
 
 def curve_chart(title: str, unit: str, lines: Sequence[Line], at: Float[np.ndarray, " points"], at_unit: str) -> str:
@@ -47,9 +48,9 @@ def _chart(
     title: str,
     unit: str,
     lines: Sequence[Line],
-    at: np.ndarray,
+    at: Float[np.ndarray, " points"],
     labels: Sequence[tuple[float, str]],
-    bands: Sequence[tuple[int, int]] = (),
+    bands: Sequence[tuple[float, float]] = (),
     facts: str = "",
 ) -> str:
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines] or [np.zeros(0)])
@@ -89,7 +90,7 @@ def _chart(
 def _path(values: Float[np.ndarray, " frames"], at: np.ndarray, x, y) -> str:  # type: ignore[no-untyped-def]
     """Straight pieces between neighbouring known values; a lone value becomes a dot."""
     pieces, pen_down = [], False
-    for place, value in zip(at, values, strict=False):
+    for place, value in zip(at.tolist(), values, strict=False):
         if np.isfinite(value):
             pieces.append(f"{'L' if pen_down else 'M'}{x(place):.1f} {y(value):.1f}{'' if pen_down else 'h.1'}")
         pen_down = bool(np.isfinite(value))

@@ -47,7 +47,7 @@ def benchmark(name: str, out: Path, *, data: Path | None = None, steps: int | No
     """Make one table into `out` (JSON, Markdown, LaTeX, HTML), and print it.
 
     Args:
-        name: "tracking", "lips", "clips", "pose", "novel_view" or "blink_hashgrid".
+        name: "tracking", "face", "lips", "clips", "pose", "novel_view" or "blink_hashgrid".
         data: The folder of development clips; for "blink_hashgrid" a processed folder, for "pose" a folder of them,
             for "novel_view" a folder as the demo leaves it, or None to make one.
         steps: Coarse steps of every row that trains; default those of preset `small`.
@@ -56,6 +56,10 @@ def benchmark(name: str, out: Path, *, data: Path | None = None, steps: int | No
         from talkface.pipeline.benchmark_tracking import benchmark_tracking
 
         return benchmark_tracking(out, data)
+    if name == "face":
+        from talkface.pipeline.benchmark_face import benchmark_face
+
+        return benchmark_face(out)
     if name == "novel_view":
         from talkface.pipeline.benchmark_novel_view import benchmark_novel_view
 

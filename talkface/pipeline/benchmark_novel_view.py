@@ -45,8 +45,11 @@ FRAMES = 5
 """Moments of the test split that are seen from every viewpoint."""
 _SECONDS, _SIZE_PX, _SEED = 66.0, 256, 4
 _COLOURS = {"nearest": "nearest", "flat": "still"}
-_SHEET = (Viewpoint(-30, 0), Viewpoint(-10, 0), Viewpoint(0, 0), Viewpoint(10, 0), Viewpoint(30, 0),
-          Viewpoint(0, -15), Viewpoint(0, 15))  # fmt: skip
+_SHEET = tuple(
+    Viewpoint(*at)
+    for at in ((-30.0, 0.0), (-10.0, 0.0), (0.0, 0.0), (10.0, 0.0), (30.0, 0.0), (0.0, -15.0), (0.0, 15.0))
+)
+"""Viewpoints shown as pictures."""
 
 
 def benchmark_novel_view(
@@ -138,7 +141,7 @@ class _Scene:
         return true, {
             self.method: composite(np.clip(straight, 0, 1), head.opacity, true.behind),
             "nearest": self._nearest.frame(turned, landmarks, float(self._closure[index]), true),
-            "flat": FlatView.frame(self._truth(index, Viewpoint(0, 0)), true),
+            "flat": FlatView.frame(self._truth(index, Viewpoint(0.0, 0.0)), true),
         }
 
     def _truth(self, index: int, view: Viewpoint) -> TrueView:
