@@ -21,7 +21,7 @@ class MotionConfig:
     prior: Literal["normal", "flow"] = "normal"
     """Prior of the audio autoencoder (ours; GeneFace uses a flow)."""
     action_units: Literal["blink", "upper_face"] = "blink"
-    """AU45 alone, or AU 1, 2, 4, 5, 6, 7 and 45 of an OpenFace table."""
+    """AU45 alone, or AU 1, 2, 4, 5, 6, 7 (from the fitted expressions of the ICT model) and 45."""
     lips: Literal["dlt", "predictors", "average"] = "average"
     """Whose mouth is used: the transformer's, the lip predictors', or their mean (ours)."""
     dlt_weight: float = 0.2

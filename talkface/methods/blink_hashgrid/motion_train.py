@@ -63,7 +63,7 @@ def fit_person(model: MotionModel, clips: Sequence[MotionClip]) -> None:
     """Set what the model must know of the person before it learns: landmark statistics and usual action units.
 
     Raises:
-        UserError: too few usable frames, or the option `upper_face` without an action-unit table.
+        UserError: too few usable frames, or the option `upper_face` without action units.
     """
     valid = np.concatenate([clip.valid for clip in clips])
     model.space.fit(np.concatenate([clip.landmarks for clip in clips]), valid)
@@ -222,7 +222,7 @@ def _units(clip: MotionClip, units: int) -> Float[np.ndarray, "frames units"]:
     if units == 1:
         return clip.closure[:, None]
     if clip.other_units is None:
-        raise UserError("action_units=upper_face needs an OpenFace table with AU01 to AU07 beside the video")
+        raise UserError("action_units=upper_face needs the action units 1 to 7 of every clip")
     return np.concatenate([clip.other_units, clip.closure[:, None]], axis=1)
 
 

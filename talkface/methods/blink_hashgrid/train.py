@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from talkface.audio.features import log_mel
@@ -19,7 +19,11 @@ from talkface.methods.blink_hashgrid import motion_train
 from talkface.methods.blink_hashgrid.field_train import FieldTraining, parameters_of
 from talkface.methods.blink_hashgrid.landmark_hash import AudioCondition, LandmarkCondition, neighbourhood
 from talkface.methods.blink_hashgrid.model import Blink
+from talkface.methods.blink_hashgrid.motion import UPPER_FACE_UNITS
+from talkface.methods.blink_hashgrid.motion_config import MotionConfig
 from talkface.methods.blink_hashgrid.motion_train import MotionClip
+from talkface.metrics.action_units import intensities
+from talkface.types import Track
 
 HELD_OUT_SHARE = 0.08
 """End of the training part that stage 0 only watches."""
@@ -34,7 +38,7 @@ def stages(model: Blink, folder: PersonFolder, run: Run) -> list[Stage]:
     windows = speech_windows(config.audio, folder.speech, folder.manifest.frames, config.audio_source)
     found: list[Stage] = []
     if config.motion.dynamic_landmarks:
-        training, held_out = _motion_clips(folder, windows)
+        training, held_out = _motion_clips(folder, windows, config.motion)
         motion_train.fit_person(model.motion, training)
         found.append(motion_train.stage(model.motion, training, held_out, str(device)))
     driver = _Driver(model, folder, windows)
@@ -113,15 +117,29 @@ def _stretches(folder: PersonFolder) -> list[tuple[int, int]]:
     ]
 
 
-def _motion_clips(folder: PersonFolder, windows: np.ndarray) -> tuple[list[MotionClip], list[MotionClip]]:
+def _other_units(track: Track) -> Float[np.ndarray, "frames 6"]:
+    """AU 1, 2, 4, 5, 6 and 7 divided by 5, read off the fitted expressions; 0 in gaps.
+
+    Raises:
+        UserError: the face model of the tracking has no named expressions.
+    """
+    found = intensities(track.expression, track.expression_names)
+    return np.nan_to_num(np.stack([found[unit] for unit in UPPER_FACE_UNITS[:-1]], 1) / 5).astype(np.float32)
+
+
+def _motion_clips(
+    folder: PersonFolder, windows: np.ndarray, config: MotionConfig
+) -> tuple[list[MotionClip], list[MotionClip]]:
     """Training stretches, and the end of them (or the last of them) that is held out to be watched."""
     track = folder.track
     closure = track.closure.mean(1)
     valid = track.valid & np.isfinite(closure) & np.isfinite(track.landmarks).all((1, 2))
+    units = _other_units(track) if config.action_units == "upper_face" else None
 
     def clip(start: int, stop: int) -> MotionClip:
         here = slice(start, stop)
-        return MotionClip(windows[here], track.landmarks[here], closure[here], valid[here])
+        others = None if units is None else units[here]
+        return MotionClip(windows[here], track.landmarks[here], closure[here], valid[here], others)
 
     stretches = _stretches(folder)
     if len(stretches) > 4:

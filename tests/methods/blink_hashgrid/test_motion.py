@@ -164,9 +164,9 @@ def test_every_switch_builds_and_steps(blink: bool, prior: Literal["normal", "fl
     assert silent == []
 
 
-def test_upper_face_units_need_their_table() -> None:
+def test_upper_face_units_are_needed_where_asked_for() -> None:
     config = replace(motion_preset("test"), action_units="upper_face")
-    with pytest.raises(UserError, match="OpenFace"):
+    with pytest.raises(UserError, match="action units 1 to 7"):
         model_of(config, [clip()])
     data = replace(clip(), other_units=np.full((150, 6), 0.3, np.float32))
     model = model_of(config, [data])
