@@ -285,6 +285,7 @@ TITLES = {
 _DIGITS = {"psnr": 2, "psnr_pooled": 2, "blinks_per_minute": 1, "sync_lag_frames": 0, "fps": 1}
 _RANKED = frozenset([*TITLES, *(f"{name}_256" for name in TITLES if name.startswith("lmd"))]) - {
     "sharpness",
+    "cpbd",
     "amplitude",
     "blinks_per_minute",
     "sync_lag_frames",
