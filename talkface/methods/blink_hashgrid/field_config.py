@@ -79,8 +79,9 @@ class FieldConfig:
     2: four rays there, ours): hair has detail finer than a pixel, which flickers and looks dotted under one ray."""
     exchange: Literal["core", "rays"] = "core"
     """Where the plate is exchanged by a random colour half of the time: "core": inside the head, one colour a step;
-    "rays": on every ray for itself, also beside the head and along its edge, where the target is exchanged with it
-    (ours): what lies around the head is then empty and not painted in the colour of the old background."""
+    "rays": after the warm-up, on every ray for itself, also beside the head and along its edge, where the target is
+    exchanged with it (ours): what lies around the head is then empty, not painted in the colour of the old background.
+    """
     warmup_steps: int = 300
     """Steps before empty space is pruned for the first time."""
     occupancy_cells: int = 64

@@ -103,7 +103,7 @@ class FieldTraining:
         batch = self.data.draw(frame, config.rays // 3 if warming else config.rays, generator)
         most = 5 * config.samples if warming else config.samples
         frozen, rays, seen = self._render(frame, batch, generator, most)
-        losses = self._colour_losses(batch, seen, generator)
+        losses = self._colour_losses(batch, seen, generator, warming)
         if config.conditioning == "attention" and config.attention_weight:
             term = self._attention_term(frame, batch, rays, frozen)
             losses["loss"] = losses["loss"] + config.attention_weight * step / max(config.steps, 1) * term
@@ -118,7 +118,7 @@ class FieldTraining:
         side = min(self.config.patch_px, *self.data.window_px)
         batch = self.data.patch(frame, side, generator)
         _, _, seen = self._render(frame, batch, generator, self.config.samples)
-        losses = self._colour_losses(batch, seen, generator)
+        losses = self._colour_losses(batch, seen, generator, warming=False)
         picture = seen.colour + (1 - seen.opacity) * batch.plate.to(self.device)
         if self._perceptual is None:
             self._perceptual = perceptual_loss(self.device)
@@ -147,25 +147,30 @@ class FieldTraining:
         )
         return frozen, rays, seen
 
-    def _colour_losses(self, batch: RayBatch, seen: Rendered, generator: torch.Generator) -> dict[str, Tensor]:
+    def _colour_losses(
+        self, batch: RayBatch, seen: Rendered, generator: torch.Generator, warming: bool
+    ) -> dict[str, Tensor]:
         """Squared colour error over the plate of `_exchanged`, and what keeps the opacity honest."""
         batch = RayBatch(*(part.to(self.device) for part in batch))
-        plate, target = self._exchanged(batch, generator)
+        plate, target = self._exchanged(batch, generator, warming)
         error = (seen.colour + (1 - seen.opacity) * plate - target).square().mean()
         shape = (seen.opacity - batch.head).square().mean()
         entropy = binary_entropy(seen.opacity).mean()
         total = error + self.config.opacity_weight * shape + self.config.entropy_weight * entropy
         return {"loss": total, "colour": error.detach(), "opacity": shape.detach()}
 
-    def _exchanged(self, batch: RayBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _exchanged(self, batch: RayBatch, generator: torch.Generator, warming: bool) -> tuple[Tensor, Tensor]:
         """Plate and target: half of the time the plate has a random colour, so that the head must be opaque.
 
         By "rays" also beside the head and along its edge against the background, where the matte says how much of the
-        target goes with the plate; not along the jaw, where the neck's own colour is behind at any background.
+        target goes with the plate; not along the jaw, where the neck's own colour is behind at any background, and not
+        while warming up, when nothing is opaque yet and random colours only add noise.
         """
         if self.config.exchange == "core":
             draw = torch.rand(4, generator=generator).to(self.device)
             return torch.where((batch.head > 0.99) & (draw[3] < 0.5), draw[:3, None], batch.plate), batch.colour
+        if warming:
+            return batch.plate, batch.colour
         draw = torch.rand(4, len(batch.head), generator=generator).to(self.device)
         chosen = ((batch.head > 0.99) | (batch.person < 0.995)) & (draw[3] < 0.5)
         plate = torch.where(chosen, draw[:3], batch.plate)

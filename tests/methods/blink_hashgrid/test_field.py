@@ -147,7 +147,7 @@ def test_exchanged_plates_ask_for_the_truth(folder) -> None:
     training = begin(replace(TINY, exchange="rays"), folder)
     generator = torch.Generator().manual_seed(0)
     batch = training.data.draw(int(training.training[0]), 4000, generator)
-    plate, target = training._exchanged(batch, generator)
+    plate, target = training._exchanged(batch, generator, False)
     perfect = batch.colour - (1 - batch.head) * batch.plate
     torch.testing.assert_close(perfect + (1 - batch.head) * plate, target, atol=1e-6, rtol=0)
     chosen = (plate != batch.plate).any(0)
@@ -155,8 +155,9 @@ def test_exchanged_plates_ask_for_the_truth(folder) -> None:
     for where in (beside, edge, batch.head > 0.99):
         assert where.sum() > 50 and 0.35 < chosen[where].float().mean() < 0.65
     assert (batch.plate - target).square().mean(0)[beside & chosen].min() > 1e-6, "painting the old background is wrong"
+    assert torch.equal(training._exchanged(batch, generator, True)[0], batch.plate), "not while warming up"
     neck = batch._replace(person=torch.ones_like(batch.person))
-    kept = (training._exchanged(neck, generator)[0] == batch.plate).all(0)
+    kept = (training._exchanged(neck, generator, False)[0] == batch.plate).all(0)
     assert kept[batch.head <= 0.99].all(), "the neck stays behind the jaw"
 
 
