@@ -11,6 +11,7 @@ import pytest
 from talkface.errors import UserError
 from talkface.metrics import action_units as au
 from talkface.metrics.expression import expression_scores, fit_face
+from talkface.metrics.face import pose_scores
 
 NAMES = tuple(sorted({f"{shape}{side}" for r in au.RECIPES.values() for shape in r.shares for side in ("_L", "_R")}))
 
@@ -160,3 +161,25 @@ def test_without_the_face_model_there_is_a_reason(fitted) -> None:
     face = replace(fitted, model="average")
     scores = [*au.fitted_scores(face, face), *expression_scores(face, face)]
     assert all(s.value is None and "ICT" in s.why for s in scores)
+
+
+def test_pose_scores_see_shifts_turns_and_shake(moving, fitted) -> None:
+    """A shift of 5 px is 3.3 mm at this depth; a lasting roll of 2 degrees is a pose error, not a shake."""
+    points, middle = moving[0].sightings.points_px, np.array([256.0, 256.0])
+
+    def rolled(degrees: np.ndarray, shift_px: float = 0.0) -> dict[str, float | None]:
+        turn = np.radians(degrees)
+        matrix = np.stack([np.cos(turn), -np.sin(turn), np.sin(turn), np.cos(turn)], -1).reshape(-1, 2, 2)
+        moved = points.copy()
+        moved[..., :2] = (points[..., :2] - middle) @ np.swapaxes(matrix, 1, 2) + middle + [shift_px, 0.0]
+        scores = pose_scores(fit_face(moved, (512, 512), 25.0, like=fitted), fitted)
+        return {s.name: s.value for s in scores}
+
+    still = rolled(np.zeros(120), shift_px=5.0)
+    assert still["pose_error_mm"] == pytest.approx(5 * 10 * 5.3 * 6.3 / 512, rel=0.15)
+    assert still["pose_error_deg"] < 0.6 and still["unsteadiness_ratio"] == pytest.approx(1.0, abs=0.05)
+    turned = rolled(np.full(120, 2.0))
+    assert turned["pose_error_deg"] == pytest.approx(2.0, abs=0.15)
+    assert turned["unsteadiness_ratio"] == pytest.approx(1.0, abs=0.05)
+    shaken = rolled(np.random.default_rng(0).normal(0, 1.0, 120))
+    assert shaken["unsteadiness_ratio"] > 2.0
