@@ -21,7 +21,7 @@ _PAGE = """<!doctype html>
 body {{ margin: 3rem auto; max-width: 68rem; padding: 0 1.25rem; font: 1rem/1.5 ui-sans-serif, system-ui, sans-serif }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }} caption {{ text-align: left; font-weight: 600;
   padding-bottom: .8rem }} th, td {{ padding: .35rem .7rem; text-align: right; white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }} thead th {{ border-top: 2px solid; border-bottom: 1px solid }}
+th:first-child, td:first-child {{ text-align: left }} thead tr > * {{ border-top: 2px solid; border-bottom: 1px solid }}
 tbody tr:last-child > * {{ border-bottom: 2px solid }} tr.block th {{ font-weight: 400; font-style: italic;
   border-top: 1px solid; text-align: left }} tbody th {{ font-weight: 400 }}
 tbody:first-of-type tr.block th {{ border: 0 }}
