@@ -84,7 +84,7 @@ MATRIX = {
         each(lambda f, s, _: ndimage.gaussian_filter(f.astype(float), (s * len(f), s * len(f), 0))),
         (1 / 160, 1 / 70),
         (*PICTURE, SHARP),
-        {OPENING: 0.3, ("head_shift_256", "head"): 2.5},
+        {OPENING: 0.3, ("head_shift_256", "head"): 4.0},
     ),
     "noise": Degradation(each(noisy), (4, 12), (*PICTURE, SHARP), {("head_shift_256", "head"): 2.5, OPENING: 0.3}),
     "jpeg": Degradation(each(jpeg), (50, 92), PICTURE, {("head_shift_256", "head"): 3.0}),
@@ -95,7 +95,7 @@ MATRIX = {
         each(moved),
         (0.021, 0.0625),
         (*PICTURE, *PLACE),
-        {OPENING: 0.1, SHARP: 0.1, ("lmd", "mouth"): 1.0, ("amplitude", "mouth"): 0.15},
+        {OPENING: 0.1, ("lmd", "mouth"): 1.0, ("amplitude", "mouth"): 0.15},
     ),
     "shake": Degradation(
         each(lambda f, share, place: moved(f, share * (place % 2))),
@@ -105,7 +105,7 @@ MATRIX = {
     ),
     "desync": Degradation(
         late,
-        (2, 4),
+        (1, 3),
         (*LIPS, *FOLLOWS, ("psnr", "mouth"), ("au45_r", "eyes")),
         {SHARP: 0.1, ("amplitude", "mouth"): 0.15},
     ),
