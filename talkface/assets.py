@@ -166,17 +166,12 @@ def require(name: str) -> Path:
     """
     path = find(name)
     if path is None:
-        raise UserError(absence(name))
+        asset = named(name)
+        raise UserError(
+            f"{asset.file} is not here (it gives {asset.gives}); get it from {asset.get} "
+            f"and run `talkface assets import {name} FILE`, or set TALKFACE_ASSETS to its folder"
+        )
     return path
-
-
-def absence(name: str) -> str:
-    """The sentence for somebody who lacks an asset: what it gives, where it is to be had, how to bring it."""
-    asset = named(name)
-    return (
-        f"{asset.file} is not here (it gives {asset.gives}); get it from {asset.get} "
-        f"and run `talkface assets import {name} FILE`, or set TALKFACE_ASSETS to its folder"
-    )
 
 
 def sha256(path: Path) -> str:

@@ -94,14 +94,13 @@ def _read(files: tuple[tuple[str, Path | None], ...]) -> PictureNetworks:
         names = (needed.classifier, needed.layers)
         backend = f"lpips 0.1, {backbone}"
         if lacking := [name for name in names if name not in here]:
-            why = " and ".join(assets.absence(name) for name in lacking)
-            missing.append(absent(needed.name, False, why, backend=backend))
+            missing.append(absent(needed.name, False, _lacking(lacking), backend=backend))
         else:
             network = Lpips.load(backbone, here[names[0]], here[names[1]])
             lpips[needed.name] = Judge(network, Remembered(network.features), backend + _stranger(here, names))
     backend = "inception-v3 2015-12-05"
     if "inception_fid" not in here:
-        missing.append(absent("fid", False, assets.absence("inception_fid"), backend=backend))
+        missing.append(absent("fid", False, _lacking(["inception_fid"]), backend=backend))
         return PictureNetworks(lpips, None, tuple(missing))
     inception = Inception.load(here["inception_fid"])
     judge = Judge(inception, Remembered(inception), backend + _stranger(here, ("inception_fid",)))
@@ -249,3 +248,7 @@ def _stranger(here: dict[str, Path], names: tuple[str, ...]) -> str:
     """What the backend must say where a file fits but is not the published one."""
     strangers = [name for name in names if assets.named(name).publishes(here[name]) is False]
     return "".join(f", {name} not the published file: sha256 {assets.sha256(here[name])[:8]}" for name in strangers)
+
+
+def _lacking(names: list[str]) -> str:
+    return f"{' and '.join(names)} not here; `talkface assets` says where to get them and how to bring them"

@@ -57,7 +57,7 @@ def test_the_truth_is_perfect(perfect) -> None:
 def test_networks_that_are_not_here_are_listed_with_a_reason(perfect) -> None:
     for name in ("lpips/frame", "lpips_vgg/frame", "fid/frame", "lse_c/mouth", "lse_d/mouth"):
         assert perfect[name].value is None and perfect[name].why and perfect[name].frames == 0
-    assert "talkface assets import alexnet FILE" in perfect["lpips/frame"].why
+    assert "`talkface assets` says where to get" in perfect["lpips/frame"].why
 
 
 def test_small_pictures_are_not_judged_at_five_scales(perfect) -> None:
