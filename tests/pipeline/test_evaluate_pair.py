@@ -17,7 +17,7 @@ from PIL import Image
 from talkface.cli import main
 from talkface.errors import UserError
 from talkface.io.video import VideoWriter, read_frames
-from talkface.metrics import pair_face
+from talkface.metrics import align_pair, pair_face
 from talkface.metrics.pair import PairScores, View
 from talkface.pipeline.evaluate_folders import evaluate_folders
 from talkface.pipeline.evaluate_pair import PairOptions, evaluate_pair
@@ -253,16 +253,19 @@ def test_the_face_crop_is_square_and_holds_the_face(pictures, folder, truth, tmp
         judge(black, black, tmp_path, crop="face")
 
 
-def test_memory_does_not_grow_with_length(pictures, folder, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_length(pictures, folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is kept of the first minutes, here of the first frames, a few hundred bytes stay of every frame."""
+    monkeypatch.setattr(align_pair, "LAG_FRAMES", 32)
+    monkeypatch.setattr(pair_face, "FITTED_FRAMES", 32)
     peaks = []
-    for frames in (30, 110):
+    for frames in (40, 110):
         clip = write(folder / f"long{frames}.mp4", pictures[:frames])
         tracemalloc.start()
         judge(clip, clip, tmp_path / str(frames))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     frame_bytes = 96 * 96 * 3
-    assert (peaks[1] - peaks[0]) / 80 < frame_bytes / 2, "less than half a frame is kept of every frame"
+    assert (peaks[1] - peaks[0]) / 70 < frame_bytes / 5
 
 
 def test_frames_that_are_no_pictures_are_refused_in_python(pictures) -> None:
@@ -388,6 +391,7 @@ def test_a_real_pair_is_fitted_too(shared_data: Path, tmp_path: Path, monkeypatc
 
 
 def test_frames_come_back_as_written(pictures, truth) -> None:
-    """The other tests rest on this: the codec at this quality hardly changes a frame."""
+    """The other tests rest on this: the codec at this quality keeps brightness (it halves the size of colour)."""
     first = next(read_frames(truth))
-    assert np.abs(first.astype(int) - pictures[10]).mean() < 3
+    luma = np.array([0.2126, 0.7152, 0.0722])
+    assert np.abs(first @ luma - pictures[10] @ luma).mean() < 1.5
