@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-_VERBS = ("synthesize", "preprocess", "train", "render", "evaluate", "benchmark", "demo")
+_VERBS = (
+    "synthesize",
+    "preprocess",
+    "train",
+    "render",
+    "evaluate",
+    "evaluate_pair",
+    "evaluate_folders",
+    "benchmark",
+    "demo",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ Key = tuple[str, str]
 Frames = list[np.ndarray]
 
 PICTURE: tuple[Key, ...] = (("psnr", "frame"), ("psnr", "face"), ("psnr", "mouth"), ("ssim", "frame"), ("ssim", "face"))
-PICTURE += (("psnr_pooled", "frame"), ("ssim_sk", "frame"))
+PICTURE += (("psnr_pooled", "frame"), ("ssim_sk", "frame"), ("ms_ssim", "frame"))
 LIPS: tuple[Key, ...] = (("lmd", "mouth"), ("lmd_inner8", "mouth"), ("lmd_79", "mouth"))
 FOLLOWS: tuple[Key, ...] = (("opening_r", "mouth"), ("velocity_r", "mouth"))
 OPENING: Key = ("opening_r", "mouth")
@@ -33,6 +33,8 @@ SHARP: Key = ("sharpness", "face")
 PLACE: tuple[Key, ...] = (("head_shift_256", "head"), ("lmd_eye_none", "eyes"))
 RATIOS = {"sharpness", "amplitude"}
 """Scores whose best value is 1, with worse on both sides."""
+NEED_SIZE = {"ms_ssim"}
+"""Scores that small pictures do not have: the drawn person's 96 px are too few for five scales."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ MATRIX = {
     "blur": Degradation(
         each(lambda f, s, _: ndimage.gaussian_filter(f.astype(float), (s * len(f), s * len(f), 0))),
         (1 / 160, 1 / 70),
-        (*PICTURE, SHARP),
+        (*PICTURE, SHARP, ("cpbd", "frame")),
         {OPENING: 0.3, ("head_shift_256", "head"): 4.0},
     ),
     "noise": Degradation(each(noisy), (4, 12), (*PICTURE, SHARP), {("head_shift_256", "head"): 2.5, OPENING: 0.3}),
@@ -245,6 +247,8 @@ def assert_matrix(name: str, subject: Subject) -> None:
     found = [subject.scores(case.apply(subject.frames, strength)) for strength in case.strengths]
     wrong = []
     for key in case.sees:
+        if key[0] in NEED_SIZE and subject.best[key] is None:
+            continue
         worse = [subject.badness(key, values[key]) for values in (subject.best, *found)]
         if not worse[0] < worse[1] < worse[2]:
             wrong.append(f"{key} does not worsen: {[values[key] for values in (subject.best, *found)]}")
