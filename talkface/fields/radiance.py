@@ -55,9 +55,12 @@ class RadianceField(nn.Module):
     Args:
         grid: features of the head at rest.
         motion: the second grid ("planes"), else None: "attention".
+        limited: viewing directions are cut to `directions`, x and y of the lowest and highest that training had, so
+            that colour does not run away in views it never saw (ours).
     """
 
     window: Tensor
+    directions: Tensor
 
     def __init__(
         self,
@@ -68,9 +71,10 @@ class RadianceField(nn.Module):
         code: int = 4,
         hidden: int = 64,
         view: bool = True,
+        limited: bool = False,
     ) -> None:
         super().__init__()
-        self.grid, self.motion, self.view = grid, motion, view
+        self.grid, self.motion, self.view, self.limited = grid, motion, view, limited
         self.first = nn.Linear(grid.channels + (motion.channels if motion else 0), hidden, bias=False)
         self.second = nn.Linear(hidden, hidden, bias=False)
         self.density_head = nn.Linear(hidden, 1, bias=False)
@@ -80,6 +84,8 @@ class RadianceField(nn.Module):
         self.colour_code = nn.Linear(code, hidden, bias=False)
         self.colour_head = nn.Linear(hidden, 3, bias=False)
         self.register_buffer("window", torch.tensor([[0.0] * 3, [1.0] * 3]))
+        if limited:
+            self.register_buffer("directions", torch.tensor([[-1.0, -1.0], [1.0, 1.0]]))
         if motion is None:
             self.first_drive = nn.Linear(drive, hidden, bias=False)
             self.region = _attention(grid.channels, hidden, drive)
@@ -147,10 +153,18 @@ class RadianceField(nn.Module):
         joined = (self.colour_geometry.weight @ self.geometry_head.weight).to(kind)
         shaded = joined @ hidden + frozen.colour_bias.to(kind)
         if self.view:
-            seen = (self.colour_view.weight @ spherical_harmonics(direction)).to(kind)
+            seen = (self.colour_view.weight @ spherical_harmonics(self._known(direction))).to(kind)
             shaded = shaded + _padded(torch.index_select(seen, 1, ray), kind)
         logits = (self.colour_head.weight.to(kind) @ shaded.relu())[:, :count]
         return self._density(hidden)[:count], torch.sigmoid(logits.float()) * 1.002 - 0.001
+
+    def _known(self, direction: Float[Tensor, "3 rays"]) -> Float[Tensor, "3 rays"]:
+        """The nearest direction that training had; all look at the face from the front, towards negative z."""
+        if not self.limited:
+            return direction
+        low, high = self.directions[:, :, None]
+        across = torch.minimum(torch.maximum(direction[:2], low), high)
+        return torch.cat([across, -(1 - across.square().sum(0, keepdim=True)).clamp(min=1e-4).sqrt()])
 
     def attention_norm(self, points: Float[Tensor, "3 samples"]) -> Float[Tensor, "2 samples"]:
         """Strength of region attention, and of it times eye attention, at points ("attention")."""

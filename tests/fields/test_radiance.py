@@ -134,3 +134,21 @@ def test_bfloat16_is_close() -> None:
         exact = render_rays(field, ball(), rays, frozen, 1 / 20, 8)
         fast = render_rays(field, ball(), rays, frozen, 1 / 20, 8, kind=torch.bfloat16)
     assert float((exact.colour - fast.colour).square().mean().sqrt()) < 0.01
+
+
+def test_directions_beyond_those_of_training_look_like_the_nearest() -> None:
+    torch.manual_seed(0)
+    field = RadianceField(ConditionedGrid(GridShape(2, 4, 8, 32, 9, planes=3)), None, 4, 1, 3, 16, limited=True)
+    torch.nn.init.normal_(field.grid.base)
+    points, ray, frozen = torch.rand(3, 40), torch.zeros(40, dtype=torch.int64), field.freeze(condition())
+
+    def colour(x: float, y: float) -> torch.Tensor:
+        direction = torch.tensor([[x], [y], [-((1 - x * x - y * y) ** 0.5)]])
+        return field(points, ray, direction, frozen)[1]
+
+    free = [colour(0.1, -0.1), colour(0.2, -0.1), colour(0.6, -0.1)]
+    assert not torch.allclose(free[1], free[2], atol=1e-3)
+    field.directions.copy_(torch.tensor([[-0.2, -0.3], [0.2, 0.1]]))
+    assert torch.allclose(colour(0.1, -0.1), free[0], atol=1e-5), "what training had stays as it is"
+    assert torch.allclose(colour(0.6, -0.1), free[1], atol=1e-5)
+    assert torch.allclose(colour(0.6, -0.7), colour(0.2, -0.3), atol=1e-5)

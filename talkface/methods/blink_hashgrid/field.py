@@ -58,7 +58,8 @@ class HeadField(nn.Module):
             shape = GridShape(3, levels, max(4, config.coarsest // 4), config.finest * 4, config.log2_rows + 2)
             grid = ConditionedGrid(shape, 2)
         motion = _motion_grid(config, config.drive_size + eye) if config.conditioning == "planes" else None
-        self.radiance = RadianceField(grid, motion, config.drive_size, eye, config.code, config.hidden, config.view)
+        sizes = config.drive_size, eye, config.code, config.hidden
+        self.radiance = RadianceField(grid, motion, *sizes, config.view, config.view_limit)
         self.occupancy = Occupancy(config.occupancy_cells)
         self.components = LandmarkComponents(config.mouth_components, config.brow_components, config.clamp)
         self.codes = nn.Parameter(torch.zeros(frames, config.code))
@@ -75,8 +76,14 @@ class HeadField(nn.Module):
         """Where the field lives."""
         return self.codes.device
 
-    def settle(self, box: HeadBox, shell: np.ndarray, landmarks: np.ndarray) -> None:
-        """Take over a person: box, cells that may hold the head [n, n, n], training landmarks [frames, 68, 3], cm."""
+    def settle(self, box: HeadBox, shell: np.ndarray, landmarks: np.ndarray, origins: np.ndarray) -> None:
+        """Take over a person.
+
+        Args:
+            shell: cells that may hold the head, [n, n, n].
+            landmarks: of the training frames, pose-free, [frames, 68, 3], cm.
+            origins: where the camera was in the head frame, [frames, 3], cm.
+        """
         self.box_numbers.copy_(torch.tensor([*box.center_cm, box.side_cm]))
         self.occupancy.start(torch.from_numpy(shell))
         self.components.fit(landmarks)
@@ -84,6 +91,10 @@ class HeadField(nn.Module):
         low, high = face.min(0), face.max(0)
         around = np.stack([low - MOVING_MARGIN_CM[0], high + MOVING_MARGIN_CM[1]])
         self.radiance.window.copy_(torch.from_numpy(box.from_head(around)))
+        if self.config.view_limit:
+            towards = landmarks - origins[:, None]
+            across = (towards / np.linalg.norm(towards, axis=-1, keepdims=True))[..., :2].reshape(-1, 2)
+            self.radiance.directions.copy_(torch.from_numpy(np.nanpercentile(across, [1, 99], axis=0)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with their learning rates, as torch.optim takes them."""

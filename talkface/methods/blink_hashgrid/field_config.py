@@ -54,6 +54,9 @@ class FieldConfig:
     """Per-frame appearance code (ER-NeRF: 4); rendering uses the training mean."""
     view: bool = True
     """Colour depends on the viewing direction (paper equation 1)."""
+    view_limit: bool = False
+    """Viewing directions are cut to the range of the training frames (ours): beyond it the colour of a view-dependent
+    field runs away (a face filmed from the front turns cyan at 25 degrees)."""
 
     size_px: int = 128
     """Side of the training picture."""
@@ -130,15 +133,16 @@ PRESETS: dict[str, FieldConfig] = {
         levels=6, coarsest=16, finest=64, log2_rows=11, motion_levels=4, motion_coarsest=8, motion_finest=40,
         motion_log2_rows=11, hidden=32, size_px=48, steps=300, fine_steps=20, rays=384,
         warmup_steps=60, occupancy_cells=32, occupancy_every=100, patch_px=12, grid_rate=2e-2, network_rate=5e-3,
+        view_limit=True,
     ),
     "small": FieldConfig(
         levels=8, finest=256, size_px=128, steps=6000, fine_steps=600, grid_rate=2e-2, network_rate=5e-3,
-        mouth_components=16, exchange="rays", outline_rays=2,
+        mouth_components=16, view_limit=True, exchange="rays", outline_rays=2,
     ),
     "medium": FieldConfig(
         levels=10, finest=400, size_px=256, first_size_px=128, steps=12_000, fine_steps=2000, samples=10,
         step_fraction=1 / 64, grid_rate=2e-2, network_rate=5e-3, patch_px=48, mouth_components=16,
-        exchange="rays", outline_rays=2,
+        view_limit=True, exchange="rays", outline_rays=2,
     ),
     "full": FieldConfig(
         conditioning="attention", drive=32, size_px=512, steps=100_000, fine_steps=25_000, patch_px=64, rays=65_536,

@@ -72,7 +72,8 @@ class FieldTraining:
     def settle(self) -> None:
         """Give the field this person's box, shell and components; before the first step of a fresh field."""
         shell = self.data.shell(self.config.occupancy_cells)
-        self.head.settle(self.data.box, shell, self.folder.track.landmarks[self.training])
+        origins = self.data.poses[self.training][:, :3, 3]
+        self.head.settle(self.data.box, shell, self.folder.track.landmarks[self.training], origins)
         self.head.to(self.device)
 
     def _stage(self, name: str, steps: int, step: Callable, final: float, rate: float = 1.0) -> Stage:
