@@ -75,8 +75,8 @@ class View:
 
     @cached_property
     def landmarks(self) -> Float[np.ndarray, "68 3"]:
-        """iBUG points of the mesh, px; NaN without a face."""
-        return self.points[list(LANDMARKS_68)]
+        """iBUG points of the mesh, px, single precision because they are kept of every frame; NaN without a face."""
+        return self.points[list(LANDMARKS_68)].astype(np.float32)
 
     @cached_property
     def detail(self) -> Float[np.ndarray, "height width"]:
@@ -179,7 +179,7 @@ class PairScores:
 
     def _see(self, view: View) -> None:
         self._cpbd.append(view.cpbd if len(self._cpbd) % CPBD_EVERY == 0 else (float("nan"),) * 2)
-        self._landmarks.append(view.landmarks.astype(np.float32))
+        self._landmarks.append(view.landmarks)
         self._lids.append(lid_opening(view.points[None])[0])
         self._openings.append(float(relative_opening(view.points[None])[0]))
         self._heights.append(float(np.linalg.norm(view.points[_FOREHEAD, :2] - view.points[_CHIN, :2])))
