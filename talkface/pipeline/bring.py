@@ -32,9 +32,10 @@ def bring(name: str, source: Path) -> Path:
             from talkface.face.pack import pack_ict
 
             pack_ict(source, fresh)
+            _check(name, fresh)
         else:
+            _check(name, source)
             shutil.copyfile(source, fresh)
-        _check(name, fresh)
         fresh.replace(target)
     except OSError as error:
         raise UserError(f"cannot bring {source}: {error.strerror or error}") from error
