@@ -54,8 +54,9 @@ def options_of(kind: Any, name: str, arguments: Sequence[str]) -> Any:
 
 
 def _one_sentence(box: str, name: str) -> str:
-    """The text of a framed complaint without its frame."""
-    lines = [line.strip(" │|╭╰╮╯─-") for line in box.splitlines()]
+    """The text of a framed complaint without its frame and heading."""
+    lines = [line.strip(" │|─") for line in box.splitlines() if not line.lstrip().startswith(("╭", "╰"))]
     text = " ".join(line for line in lines if line)
-    text = re.sub(r"For full helptext.*", "", text).strip().rstrip(".")
-    return f"{text}; see `talkface {name} --help`"
+    text = re.sub(r"For full helptext.*|Argument helptext:|\(required\)|\(default: [^)]*\)", "", text)
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".").removeprefix("Error ")
+    return f"{text[:1].lower()}{text[1:]}; see `talkface {name} --help`"

@@ -14,7 +14,8 @@ FLOORS = {
     "methods": 3,
     "pipeline": 4,
     "app": 5, "shell": 5,
-    "cli": 6, "__init__": 6, "__main__": 6,
+    "commands": 6,
+    "cli": 7, "__init__": 7, "__main__": 7,
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The commands, one function each; their options are dataclasses, so that `--help` and the checks come from them."""
