@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("METHOD DATA --out RUN", "learn a person (or the networks `lips` and `syncnet`) from processed data"),
     "render": ("RUN AUDIO --out VIDEO", "speech to video, with pose, blink, view and background under control"),
     "evaluate": ("RUN | --truth A --video B", "score a run on held-out frames, or any video or folder of videos"),
-    "benchmark": ("NAME --out DIR", "regenerate a table: tracking, face, lips, pose, novel views, or a method's ablations"),
+    "benchmark": ("NAME --out DIR", "regenerate a table: tracking, face, lips, pose, views, or a method's rows"),
     "mos": ("make|collect ...", "a listening test as an offline page, and the table of what listeners say"),
     "verify": ("VIDEO", "read the mark of origin in a video"),
     "assets": ("[import NAME FILE]", "optional files a user may bring: where to get them, their licence, import"),

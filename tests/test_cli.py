@@ -60,7 +60,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         (["evaluate", "absent", "--out", "v"], "absent is not a run folder"),
         (["verify", "absent.mp4"], "absent.mp4"),
         (["preprocess", "absent.mp4", "out"], "absent.mp4"),
-        (["render", "a"], "Required"),
+        (["render", "a"], "missing from"),
         (["benchmark", "speedy", "--out", "x"], "speedy"),
         (["synthesize", "x", "--speaker.nope", "1"], "nope"),
     ],
