@@ -135,6 +135,8 @@ class Drive:
     """Pose-free iBUG landmarks, cm."""
     code: Float[np.ndarray, " code"]
     """The method's own audio code, empty where landmarks say it all."""
+    closure: float | None = None
+    """Lid closure of the moment that the landmarks were tracked at; None where they come from speech."""
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,8 @@ def with_landmarks(drives: Sequence[Drive], track: Track) -> list[Drive]:
     after = known[np.searchsorted(known, frames).clip(0, len(known) - 1)]
     before = known[(np.searchsorted(known, frames, "right") - 1).clip(0)]
     nearest = np.where(np.abs(after - frames) < np.abs(frames - before), after, before)
-    return [Drive(track.landmarks[i], drive.code) for i, drive in zip(nearest, drives, strict=True)]
+    closure = np.nan_to_num(track.closure.mean(1))
+    return [Drive(track.landmarks[i], drive.code, float(closure[i])) for i, drive in zip(nearest, drives, strict=True)]
 
 
 def _around(drives: Sequence[Drive], index: int) -> list[Drive]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from talkface.cli import main
 from talkface.io.sound import write_wav
@@ -129,3 +131,14 @@ def test_a_hostile_config_executes_nothing(run: str, tmp_path: Path, capsys: pyt
         (hostile / "config.json").write_text(json.dumps(config))
         refused(["render", str(hostile), str(speech_sample()), "--out", str(tmp_path / "x.mp4")], capsys)
         assert not (tmp_path / "x.mp4").exists()
+
+
+def test_weights_of_another_version_are_named(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = tmp_path / "run"
+    shutil.copytree(run, old)
+    path = old / "weights" / "model.safetensors"
+    weights = load_file(path)
+    del weights["field.components.by_lids"]
+    save_file(weights, path)
+    said = refused(["render", str(old), str(speech_sample()), "--out", str(tmp_path / "x.mp4")], capsys)
+    assert "do not fit this version" in said and not (tmp_path / "x.mp4").exists()

@@ -76,17 +76,20 @@ class HeadField(nn.Module):
         """Where the field lives."""
         return self.codes.device
 
-    def settle(self, box: HeadBox, shell: np.ndarray, landmarks: np.ndarray, origins: np.ndarray) -> None:
+    def settle(
+        self, box: HeadBox, shell: np.ndarray, landmarks: np.ndarray, closure: np.ndarray, origins: np.ndarray
+    ) -> None:
         """Take over a person.
 
         Args:
             shell: cells that may hold the head, [n, n, n].
             landmarks: of the training frames, pose-free, [frames, 68, 3], cm.
+            closure: of their lids, 0 open to 1 shut, [frames].
             origins: where the camera was in the head frame, [frames, 3], cm.
         """
         self.box_numbers.copy_(torch.tensor([*box.center_cm, box.side_cm]))
         self.occupancy.start(torch.from_numpy(shell))
-        self.components.fit(landmarks)
+        self.components.fit(landmarks, closure)
         face = np.nanmean(landmarks, axis=0)
         low, high = face.min(0), face.max(0)
         around = np.stack([low - MOVING_MARGIN_CM[0], high + MOVING_MARGIN_CM[1]])

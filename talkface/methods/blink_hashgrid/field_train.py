@@ -73,7 +73,8 @@ class FieldTraining:
         """Give the field this person's box, shell and components; before the first step of a fresh field."""
         shell = self.data.shell(self.config.occupancy_cells)
         origins = self.data.poses[self.training][:, :3, 3]
-        self.head.settle(self.data.box, shell, self.folder.track.landmarks[self.training], origins)
+        closure = self.closure[self.training, 0].numpy()
+        self.head.settle(self.data.box, shell, self.folder.track.landmarks[self.training], closure, origins)
         self.head.to(self.device)
 
     def _stage(self, name: str, steps: int, step: Callable, final: float, rate: float = 1.0) -> Stage:
@@ -203,7 +204,7 @@ class FieldTraining:
         return self.head.condition(drive, self.closure[frame], frame if generator is not None else None)
 
     def _components(self, frame: int, generator: torch.Generator | None) -> Tensor:
-        drive = self.head.components(self.landmarks[frame].to(self.device))
+        drive = self.head.components(self.landmarks[frame].to(self.device), self.closure[frame].to(self.device))
         if generator is not None:
             drive = drive + self.config.noise * torch.randn(drive.shape, generator=generator).to(self.device)
         return drive

@@ -19,6 +19,7 @@ from talkface.config import from_json
 from talkface.data.person import Square
 from talkface.data.source import SourceClip
 from talkface.engine.run import Run
+from talkface.errors import UserError
 from talkface.geometry import head_from_camera
 from talkface.io.store import PersonFolder
 from talkface.methods.blink_hashgrid.config import BlinkConfig
@@ -63,12 +64,19 @@ class Blink(nn.Module):
 
     @classmethod
     def load(cls, run: Run) -> Blink:
-        """The trained model of a run, ready to render, on the CPU."""
+        """The trained model of a run, ready to render, on the CPU.
+
+        Raises:
+            UserError: the weights do not fit these settings or this version of talkface.
+        """
         config = from_json(BlinkConfig, run.config["config"], str(run.root / "config.json"))
         weights = run.weights()
-        bands, frames = weights["motion.net.convolutions.0.weight"].shape[1], len(weights["field.codes"])
-        model = cls(config, bands, frames)
-        model.load_state_dict(weights)
+        try:
+            bands, frames = weights["motion.net.convolutions.0.weight"].shape[1], len(weights["field.codes"])
+            model = cls(config, bands, frames)
+            model.load_state_dict(weights)
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"the weights in {run.root} do not fit this version of talkface; train again") from error
         model.lips = LipPredictor.load(run.root / "lips.safetensors")
         model.source = SourceClip.load(run.root)
         return model.eval()
@@ -164,7 +172,8 @@ class Blink(nn.Module):
             return torch.from_numpy(middle.code).to(device)
         points = torch.from_numpy(np.stack([one.landmarks for one in around])).float().to(device)
         if self.condition is None:
-            return self.field.components(points[2])
+            lids = None if middle.closure is None else torch.tensor([middle.closure], device=device)
+            return self.field.components(points[2], lids)
         code = torch.from_numpy(middle.code).to(device)
         return self.condition(self.motion.space, self.motion.space.normalise(points)[None], code[None])[0]
 

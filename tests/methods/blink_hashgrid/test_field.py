@@ -12,7 +12,6 @@ import torch
 
 from talkface.errors import UserError
 from talkface.methods.blink_hashgrid.field import HeadField
-from talkface.methods.blink_hashgrid.field_condition import LandmarkComponents
 from talkface.methods.blink_hashgrid.field_config import PRESETS, FieldConfig
 from talkface.methods.blink_hashgrid.field_train import FieldTraining
 
@@ -199,23 +198,6 @@ def test_every_setting_steps(folder, change) -> None:
     if config.drive:
         assert code.grad is not None and code.grad.abs().sum() > 0
     assert training.preview().shape[2] == 3
-
-
-def test_components_whiten_and_clamp() -> None:
-    rng = np.random.default_rng(0)
-    faces = np.zeros((400, 68, 3))
-    faces[:, 48:68, 1] = rng.normal(size=(400, 1)) * np.linspace(-1, 1, 20)
-    faces[:, 17:27, 1] = rng.normal(size=(400, 1)) * 0.3
-    faces[7] = np.nan
-    components = LandmarkComponents(mouth=3, brow=1)
-    components.fit(faces)
-    values = components(torch.from_numpy(np.delete(faces, 7, 0)).float())
-    inside = values.abs() < 2.4
-    assert values[:, 0].std() == pytest.approx(1, abs=0.05) and values[:, 3].std() == pytest.approx(1, abs=0.05)
-    assert values[:, 1:3].abs().max() < 1e-3, "directions without any variance stay silent"
-    assert inside.float().mean() > 0.9
-    assert components(torch.full((68, 3), 50.0)).abs().max() <= 2.5
-    assert components(torch.full((68, 3), torch.nan)).eq(0).all()
 
 
 def test_bad_options_are_one_sentence() -> None:
