@@ -181,6 +181,23 @@ def test_lips_meet_at_p_b_m_and_part_at_open_vowels(speaker) -> None:
     assert np.median(shut) < 0.35 * np.median(parted)
 
 
+def test_closed_lips_of_the_builtin_head_meet_and_do_not_pass_each_other() -> None:
+    config = SpeakerConfig(seed=5, size_px=64, seconds=0.2, head="builtin", recorded=True)
+    figure = SyntheticSpeaker(config).figure
+    names = figure.model.expression_names
+    rest = figure.model.neutral[figure.model.landmarks68]
+
+    def gap(**weights: float) -> np.ndarray:
+        moved = rest.copy()
+        for name, weight in weights.items():
+            moved = moved + weight * figure.model.expression[names.index(name)][figure.model.landmarks68]
+        return moved[[61, 62, 63]] - moved[[67, 66, 65]]
+
+    assert gap(jawOpen=1.0)[:, 1].min() > 2.5
+    shut = gap(jawOpen=0.3, mouthClose=0.3, mouthPress_L=0.25, mouthPress_R=0.25, mouthRollUpper=0.1)
+    assert np.abs(shut[:, 1:]).max() < 0.12, "cm; 1.1 cm apart without mouthClose"
+
+
 def test_a_commanded_blink_track_is_the_truth(speaker) -> None:
     command = np.zeros((speaker.frames, 2))
     command[10:13] = 1.0

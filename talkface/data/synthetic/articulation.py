@@ -111,7 +111,7 @@ def mouth_track(
             pull = np.exp(-((outside[:, None] / _FALL_OFF_S) ** 1.5))
             pull = pull * np.array([jaw] + [lips] * (len(CHANNELS) - 1)) * min(1.0, part / 0.06) ** 0.5
             aim = np.array(target)
-            aim[0] *= 0.7 * effort
+            aim[0] *= 0.85 * effort
             total[span] += pull * aim
             weight[span] += pull
     return total / weight

@@ -13,7 +13,8 @@ from talkface.data.synthetic.builtin_shape import EYE_CORNERS, EYE_LINE, MOUTH_H
 from talkface.geometry import rotation_from_vector
 
 _HINGE = np.array([0.0, 1.5, 1.5])
-_JAW_RAD = 0.26
+_JAW_RAD = 0.45
+"""Of the jaw at weight 1: 3.3 cm between the lips, as far as the ICT model's opens."""
 _LOWER, _UPPER, _JAW, _FIXED = range(4)
 
 
@@ -58,14 +59,16 @@ def _jaw_share(points: np.ndarray, places: np.ndarray, sides: np.ndarray) -> Flo
 
 def _jaw_shapes(points: np.ndarray, places: np.ndarray, sides: np.ndarray) -> dict[str, np.ndarray]:
     share = _jaw_share(points, places, sides)[:, None]
-    lowered = (points - _HINGE) @ (rotation_from_vector(np.array([_JAW_RAD, 0, 0])) - np.eye(3)).T * share
+    turn = (rotation_from_vector(np.array([_JAW_RAD, 0, 0])) - np.eye(3)).T
+    lowered = (points - _HINGE) @ turn * share
     x, up = places[:, 0], places[:, 1] - MOUTH_LINE
     lip = np.exp(-((up / 1.1) ** 2)) * _smooth((MOUTH_HALF + 1.2 - np.abs(x)) / 1.6)
     upper = (sides == _UPPER) & (up > -1e-6)
-    drop = (MOUTH_LINE - _HINGE[1]) * 0 - _JAW_RAD * 9.4
     corner = (np.abs(x) / MOUTH_HALF).clip(0, 1) ** 3
-    gap = drop * (1 - corner)  # how far jawOpen parts the lips at this place
-    close = _vector(0, np.where(upper, 0.35 * gap * lip, -0.65 * gap * lip), 0.05 * lip)
+    # mouthClose brings the lips together again wherever jawOpen has parted them, the lower one further.
+    middle = points[np.argmin(np.hypot(x, up) + 9.0 * (sides != _UPPER))]
+    _, down, back = ((middle - _HINGE) @ turn)[:, None] * (1 - corner) * lip
+    close = _vector(0, np.where(upper, 0.35 * down, -0.65 * down), np.where(upper, 0.35 * back, -0.65 * back))
     return {
         "jawOpen": lowered,
         "jawForward": share * np.array([0, 0, 0.8]),
@@ -83,14 +86,15 @@ def _lip_shapes(places: np.ndarray, sides: np.ndarray) -> dict[str, np.ndarray]:
     narrow = np.exp(-(((np.abs(x) - 1.2) / 2.2) ** 2) - (up / 1.9) ** 2) * (x / 2.2).clip(-1, 1)
     upper_border, lower_border = lips(x)
     red = np.where(upper, up <= upper_border + 0.25, up >= lower_border - 0.25).astype(float)
+    edge = 1 - np.exp(-((up / 0.35) ** 2))  # 0 where the lips meet: pressed and rolled lips do not pass each other
     parted = np.where(upper, 1.0, -1.0) * np.exp(-((up / 1.2) ** 2)) * middle
     shapes = {
         "mouthFunnel": _vector(-0.75 * narrow, 0.42 * parted, 0.75 * around),
         "mouthPucker": _vector(-1.15 * narrow, 0.12 * parted * np.abs(up), 0.85 * around),
         "mouthLeft": _vector(0.9 * around, 0, 0),
         "mouthRight": _vector(-0.9 * around, 0, 0),
-        "mouthRollLower": _vector(0, ~upper * 0.32 * around * middle, -0.25 * ~upper * red * middle),
-        "mouthRollUpper": _vector(0, -0.22 * upper * around * middle, -0.5 * upper * red * middle),
+        "mouthRollLower": _vector(0, 0.32 * ~upper * around * middle, -0.25 * ~upper * red * middle),
+        "mouthRollUpper": _vector(0, -0.22 * upper * edge * around * middle, -0.5 * upper * red * middle),
         "mouthShrugLower": _vector(
             0,
             0.4 * bump(x, places[:, 1], (0.0, -5.6), (2.2, 1.8)),
@@ -110,7 +114,7 @@ def _lip_shapes(places: np.ndarray, sides: np.ndarray) -> dict[str, np.ndarray]:
             f"mouthFrown_{name}": _vector(side * 0.1 * corner, -0.7 * corner, 0),
             f"mouthStretch_{name}": _vector(side * 0.9 * corner, -0.25 * corner, -0.3 * corner),
             f"mouthDimple_{name}": _vector(side * 0.35 * corner, 0.1 * corner, -0.4 * corner),
-            f"mouthPress_{name}": _vector(0, np.where(upper, -0.08, 0.08) * around * half, -0.12 * red * inner),
+            f"mouthPress_{name}": _vector(0, np.where(upper, -0.08, 0.08) * edge * around * half, -0.12 * red * inner),
             f"mouthLowerDown_{name}": _vector(
                 0, -0.75 * ~upper * np.exp(-((up / 1.5) ** 2)) * inner, 0.1 * ~upper * around * half
             ),

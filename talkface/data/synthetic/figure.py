@@ -202,7 +202,7 @@ class Figure:
             part *= (0.42 + 0.58 * ((below_lid - 0.02) / 0.5).clip(0, 1) - 0.25 * side)[:, None].clip(0.2, 1)
         opening = np.linalg.norm(marks[[61, 62, 63]] - marks[[67, 66, 65]], axis=1).mean()
         inner = self.mouth_vertices
-        tint[inner] *= np.float32(0.3 + 0.7 * min(1.0, opening / 0.7))
+        tint[inner] *= np.float32(0.12 + 0.88 * min(1.0, opening / 1.2))
         return tint
 
 
