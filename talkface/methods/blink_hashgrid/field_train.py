@@ -47,7 +47,7 @@ class FieldTraining:
         self.head, self.folder, self.config = head, folder, head.config
         self.device = device or torch.device("cpu")
         self.kind = fast_kind(self.device)
-        self.drive = drive or self._components
+        self._given_drive = drive
         indices = np.asarray(folder.train_indices)
         held = max(2, round(len(indices) * HELD_OUT_SHARE))
         self.training, self.held_out = indices[:-held], indices[-held:]
@@ -203,7 +203,10 @@ class FieldTraining:
         drive = self.drive(frame, generator)
         return self.head.condition(drive, self.closure[frame], frame if generator is not None else None)
 
-    def _components(self, frame: int, generator: torch.Generator | None) -> Tensor:
+    def drive(self, frame: int, generator: torch.Generator | None) -> Tensor:
+        """The driving vector of a frame, noisy where there is a generator."""
+        if self._given_drive is not None:
+            return self._given_drive(frame, generator)
         drive = self.head.components(self.landmarks[frame].to(self.device), self.closure[frame].to(self.device))
         if generator is not None:
             drive = drive + self.config.noise * torch.randn(drive.shape, generator=generator).to(self.device)

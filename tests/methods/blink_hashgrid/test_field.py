@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +94,20 @@ def test_the_meter_sees_a_frozen_face(folder, trained) -> None:
     scores = trained.meter.follow([int(f) for f in folder.test_indices], look)
     assert abs(scores["mouth_opening_r"]) < 0.75
     assert trained.coarse_stage().watch["mouth_opening_r"][0] == 0.5
+
+
+def test_a_training_is_freed_as_soon_as_it_is_dropped(folder) -> None:
+    """It holds every frame of the clip; a benchmark trains one after the other."""
+    gc.disable()
+    try:
+        training = begin(TINY, folder)
+        stage = training.coarse_stage()
+        stage.step(0, torch.Generator().manual_seed(0))
+        kept = weakref.ref(training)
+        del training, stage
+        assert kept() is None, "a cycle of references keeps it until the collector comes by"
+    finally:
+        gc.enable()
 
 
 def test_blink_changes_the_eyes_only(folder, trained) -> None:
