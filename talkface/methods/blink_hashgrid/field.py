@@ -158,10 +158,10 @@ class HeadField(nn.Module):
             outline = _outline(picture[3].reshape(height, width)).reshape(-1).nonzero()[:, 0]
             side = self.config.outline_rays
             line = (torch.arange(side, device=self.device) + 0.5) / side - 0.5
-            together = torch.zeros(5, len(outline), device=self.device)
-            for shift in torch.cartesian_prod(line, line):
-                together += self._through(pixels[outline] + shift, condition, camera, pose)
-            picture[:, outline] = together / side**2
+            places = pixels[outline] + torch.cartesian_prod(line, line)[:, None]
+            picture[:, outline] = (
+                self._through(places.reshape(-1, 2), condition, camera, pose).reshape(5, side**2, len(outline)).mean(1)
+            )
         image = picture.reshape(5, height, width).cpu().numpy()
         depth = np.where(image[3] > 0.5, image[4] / np.maximum(image[3], 1e-6), 0)
         return View(image[:3].transpose(1, 2, 0).clip(0, 1), image[3].clip(0, 1), depth)
