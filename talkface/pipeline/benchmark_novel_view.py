@@ -33,6 +33,7 @@ from talkface.metrics.pictures import composite
 from talkface.metrics.table_forms import html, write_table
 from talkface.metrics.video import detected
 from talkface.pipeline.controls import mean_pose
+from talkface.pipeline.demo import SECONDS, SEED, SIZE_PX
 from talkface.pipeline.evaluate import with_landmarks
 from talkface.pipeline.preprocess import preprocess
 from talkface.pipeline.render import torch_device
@@ -43,7 +44,6 @@ from talkface.types import SOURCE_CAMERA, Camera, Conditions, Score
 
 FRAMES = 5
 """Moments of the test split that are seen from every viewpoint."""
-_SECONDS, _SIZE_PX, _SEED = 66.0, 256, 4
 _COLOURS = {"nearest": "nearest", "flat": "still"}
 _SHEET = tuple(
     Viewpoint(*at)
@@ -96,7 +96,7 @@ def benchmark_novel_view(
 def _make(out: Path) -> None:
     """Draw, preprocess and train, as the demo does."""
     if not (out / "speaker" / "truth.npz").is_file():
-        synthesize(out / "speaker", Synthesize(seconds=_SECONDS, size=_SIZE_PX, seed=_SEED))
+        synthesize(out / "speaker", Synthesize(seconds=SECONDS, size=SIZE_PX, seed=SEED))
     preprocess(out / "speaker" / "clip.mp4", out / "person")
     if not (out / "run" / "source.npz").is_file():
         train("blink_hashgrid", out / "person", out / "run", resume=(out / "run" / "config.json").is_file())
