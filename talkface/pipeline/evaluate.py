@@ -8,7 +8,7 @@ published protocol. The whole picture with the torso that the method makes is ju
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,10 @@ from talkface.types import FPS, SOURCE_CAMERA, SPEECH_HZ, Conditions, Drive, Pos
 
 GENERATED = "frame, generated torso"
 """Region of the scores whose torso and background are the method's own."""
+
+
+Dress = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+"""Frame number, the head's straight colour and its opacity -> the whole picture, RGB in [0, 1]."""
 
 
 class HeadRenderer(Protocol):
@@ -127,7 +131,7 @@ def evaluate(
             out,
             new_detector=lambda: open_detectors.enter_context(Detector()).detect,
             max_frames=max_frames,
-            whole=lambda indices: _whole(renderer, folder, pictures, drives, indices),
+            dress=_dresser(renderer, folder, pictures),
         )
 
 
@@ -139,13 +143,13 @@ def judge(
     *,
     new_detector: Callable[[], Detect],
     max_frames: int | None = None,
-    whole: Callable[[np.ndarray], Iterator[np.ndarray]] | None = None,
+    dress: Dress | None = None,
 ) -> dict[str, Any]:
     """Judge a renderer on a person's test frames and write the report.
 
     Args:
         new_detector: Makes a face detector; every video gets its own, because detectors follow a face.
-        whole: Whole pictures with the method's own torso and background, for given frames; None where it makes none.
+        dress: Adds the method's own torso and background to a head; None where it makes none.
     """
     indices = pictures.test_indices[:max_frames]
     if not len(indices):
@@ -157,12 +161,13 @@ def judge(
         "nearest": Nearest(pictures),
         "still": Still(pictures),
     }
-    sources = _sources(pictures, renderer, subject, baselines)
+    generated = None if dress is None else _Generated(pictures, dress)
+    sources = _sources(pictures, renderer, subject, baselines, generated)
     sound = sound_of(subject.speech, indices)
     videos = _watch(reference, sources, subject, out / "comparison.mp4", new_detector)
     own = next(s for s in sources if (s.name, s.drive) == (subject.method, "landmarks"))
-    if whole is not None:
-        own.extra += _generated(pictures, indices, whole)
+    if generated is not None:
+        own.extra += generated.scores()
     rows = [_row(source, video, sound) for source, video in zip(sources, videos, strict=True)]
     report = Report(
         subject.method,
@@ -191,7 +196,11 @@ def sound_of(speech: Speech, indices: Int[np.ndarray, " frames"]) -> Speech:
 
 
 def _sources(
-    pictures: Pictures, renderer: HeadRenderer, subject: Subject, baselines: dict[str, Baseline]
+    pictures: Pictures,
+    renderer: HeadRenderer,
+    subject: Subject,
+    baselines: dict[str, Baseline],
+    generated: _Generated | None,
 ) -> list[Source]:
     """The truth, the method's rows, the baselines' rows."""
     track = pictures.track
@@ -202,6 +211,8 @@ def _sources(
         started = time.perf_counter()
         colour, opacity = renderer.head(_around(drives, index), float(closure[index]), track.pose[index : index + 1])
         method.seconds += time.perf_counter() - started
+        if generated is not None and drives is told:
+            generated.add(index, colour, opacity)
         return composite(colour, opacity, pictures.plate(index))
 
     method = Source(subject.method, "landmarks", "ours", lambda i: rendered(i, told), filmed=True)
@@ -269,16 +280,26 @@ def _row(source: Source, video: VideoScores, sound: Speech) -> Row:
     return Row(source.name, source.drive, scores, source.colour)
 
 
-def _generated(
-    pictures: Pictures, indices: np.ndarray, whole: Callable[[np.ndarray], Iterator[np.ndarray]]
-) -> list[Score]:
+class _Generated:
     """PSNR and SSIM of the whole picture with the method's own torso and background."""
-    psnr, ssim = Psnr(), Ssim()
-    for index, picture in zip(indices.tolist(), whole(indices), strict=True):
-        psnr.add(picture, pictures.truth(index))
-        ssim.add(picture, pictures.truth(index))
-    values = {"psnr": psnr.mean, "psnr_pooled": psnr.pooled, "ssim": ssim.mean}
-    return [measured(name, value, True, len(indices), GENERATED) for name, value in values.items()]
+
+    def __init__(self, pictures: Pictures, dress: Dress) -> None:
+        self._pictures, self._dress = pictures, dress
+        self._psnr, self._ssim = Psnr(), Ssim()
+        self._seen: set[int] = set()
+
+    def add(self, index: int, colour: np.ndarray, opacity: np.ndarray) -> None:
+        """A frame's head, once: the report looks at some frames again."""
+        if index in self._seen:
+            return
+        self._seen.add(index)
+        picture, truth = self._dress(index, colour, opacity), self._pictures.truth(index)
+        self._psnr.add(picture, truth)
+        self._ssim.add(picture, truth)
+
+    def scores(self) -> list[Score]:
+        values = {"psnr": self._psnr.mean, "psnr_pooled": self._psnr.pooled, "ssim": self._ssim.mean}
+        return [measured(name, value, True, len(self._seen), GENERATED) for name, value in values.items()]
 
 
 def _conditions(folder: PersonFolder, indices: np.ndarray) -> Conditions:
@@ -288,12 +309,14 @@ def _conditions(folder: PersonFolder, indices: np.ndarray) -> Conditions:
     return Conditions(track.pose[indices], closure, cameras, np.asarray(indices))
 
 
-def _whole(
-    renderer: Any, folder: PersonFolder, pictures: FolderPictures, drives: Sequence[Drive], indices: np.ndarray
-) -> Iterator[np.ndarray]:
+def _dresser(renderer: Any, folder: PersonFolder, pictures: FolderPictures) -> Dress:
     """The person with the method's own torso over the clean background, at the evaluation size."""
-    told = with_landmarks(drives, folder.track)
     background = folder.background.astype(np.float32) / 255
-    for frame in renderer.frames((told[i] for i in indices), _conditions(folder, indices)):
+
+    def dress(index: int, colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+        pose = folder.track.pose[index : index + 1]
+        frame = renderer.dressed(colour * opacity[..., None], opacity, pose, SOURCE_CAMERA, index)
         picture = composite(frame.colour, frame.opacity, background)
-        yield pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
+        return pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
+
+    return dress

@@ -88,8 +88,7 @@ def value(entries, name: str, region: str, drive: str | None = None):
 @pytest.fixture(scope="module")
 def evaluated(person, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    whole = lambda indices: (person.truth(i) * 0.9 for i in indices)  # noqa: E731
-    return out, run(person, Painter(person), out, whole=whole)
+    return out, run(person, Painter(person), out, dress=lambda index, colour, opacity: person.truth(index) * 0.9)
 
 
 def test_scores_json_is_what_the_contract_says(evaluated) -> None:

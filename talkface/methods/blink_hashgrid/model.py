@@ -137,13 +137,23 @@ class Blink(nn.Module):
             pose = conditions.pose[index : index + 1]
             world_from_camera = conditions.world_from_camera[index]
             head = self.head(around, float(conditions.closure[index]), pose, world_from_camera)
-            seen = SOURCE_CAMERA @ np.linalg.inv(world_from_camera)
-            torso = self.source.torso.picture(
-                seen[:3, :3] @ pose.rotation[0],
-                seen[:3, :3] @ pose.translation[0] + seen[:3, 3],
-                int(conditions.source_frame[index]),
-            )
-            yield _over(*self.enlarged(head), torso)
+            source_frame = int(conditions.source_frame[index])
+            yield self.dressed(head.colour, head.opacity, pose, world_from_camera, source_frame)
+
+    def dressed(
+        self,
+        colour: Float[np.ndarray, "size size 3"],
+        opacity: Float[np.ndarray, "size size"],
+        pose: Pose,
+        world_from_camera: Float[np.ndarray, "4 4"],
+        source_frame: int,
+    ) -> Frame:
+        """A rendered head (premultiplied, as in `View`) in front of neck and torso bent to its pose."""
+        seen = SOURCE_CAMERA @ np.linalg.inv(world_from_camera)
+        torso = self.source.torso.picture(
+            seen[:3, :3] @ pose.rotation[0], seen[:3, :3] @ pose.translation[0] + seen[:3, 3], source_frame
+        )
+        return _over(*self.enlarged(colour, opacity), torso)
 
     @torch.inference_mode()
     def head(
@@ -177,10 +187,12 @@ class Blink(nn.Module):
         code = torch.from_numpy(middle.code).to(device)
         return self.condition(self.motion.space, self.motion.space.normalise(points)[None], code[None])[0]
 
-    def enlarged(self, view: View) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
+    def enlarged(
+        self, colour: Float[np.ndarray, "size size 3"], opacity: Float[np.ndarray, "size size"]
+    ) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
         """The square's colour (premultiplied) and opacity at its place in the whole source frame."""
         square = self.square
-        small = torch.from_numpy(np.dstack([view.colour, view.opacity])).permute(2, 0, 1)[None].float()
+        small = torch.from_numpy(np.dstack([colour, opacity])).permute(2, 0, 1)[None].float()
         large = interpolate(small, (square.side, square.side), mode="bicubic", align_corners=False, antialias=True)
         placed = np.zeros((*self.source.camera.size_px, 4), np.float32)
         placed[square.top : square.top + square.side, square.left : square.left + square.side] = (
