@@ -13,7 +13,7 @@ def demo(arguments: Sequence[str]) -> Any:
 
     @dataclasses.dataclass(kw_only=True)
     class Demo(Output):
-        """Draw a speaker, learn them, make them say something new, and score the result (about ten minutes)."""
+        """Draw a speaker, learn them, make them say something new, and score the result (about twelve minutes)."""
 
         out: Path = Path("demo")
         """Folder for talking.mp4, report.html, scores.json and everything in between."""
