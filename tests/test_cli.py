@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from talkface.cli import COMMANDS, main
+from talkface.shell import _one_sentence
 
 
 def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +79,19 @@ def test_a_mistake_is_one_sentence_and_code_2(
     assert heard.out == ""
     assert heard.err.startswith("error: ") and heard.err.count("\n") == 1 and expected in heard.err
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "╭─ Required options ───╮\n│ Missing from a:      │\n│     --x INT          │\n│        (required)    │\n"
+        "│ ──────────────────── │\n│ For full helptext    │\n╰──────────────────────╯\n",
+        "+- Required options ---+\n| Missing from a:      |\n|     --x INT          |\n|        (required)    |\n"
+        "| -------------------- |\n| For full helptext    |\n+----------------------+\n",
+    ],
+)
+def test_a_framed_complaint_loses_its_frame(box: str) -> None:
+    assert _one_sentence(box, "a") == "missing from a: --x INT; see `talkface a --help`"
 
 
 def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
