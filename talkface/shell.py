@@ -54,9 +54,9 @@ def options_of(kind: Any, name: str, arguments: Sequence[str]) -> Any:
 
 
 def _one_sentence(box: str, name: str) -> str:
-    """The text of a framed complaint without its frame and heading; terminals without Unicode get +, | and -."""
-    lines = [line.strip(" │|") for line in box.splitlines() if line.lstrip()[:1] not in ("╭", "╰", "+")]
-    text = " ".join(line for line in lines if line.strip("─-"))
+    """The text of a complaint without its heading (the first line) and its frame, or its rule where there is no frame."""
+    lines = [line.strip(" │") for line in box.splitlines() if line.strip()][1:]
+    text = " ".join(line for line in lines if line.strip("╰─╯-"))
     text = re.sub(r"For full helptext.*|Argument helptext:|\(required\)|\(default: [^)]*\)", "", text)
     text = re.sub(r"\s+", " ", text).strip().rstrip(".").removeprefix("Error ")
     return f"{text[:1].lower()}{text[1:]}; see `talkface {name} --help`"

@@ -86,8 +86,8 @@ def test_a_mistake_is_one_sentence_and_code_2(
     [
         "╭─ Required options ───╮\n│ Missing from a:      │\n│     --x INT          │\n│        (required)    │\n"
         "│ ──────────────────── │\n│ For full helptext    │\n╰──────────────────────╯\n",
-        "+- Required options ---+\n| Missing from a:      |\n|     --x INT          |\n|        (required)    |\n"
-        "| -------------------- |\n| For full helptext    |\n+----------------------+\n",
+        " Required options       \n ---------------------- \n  Missing from a:       \n      --x INT           \n"
+        "         (required)     \n ---------------------- \n  For full helptext     \n",
     ],
 )
 def test_a_framed_complaint_loses_its_frame(box: str) -> None:
