@@ -54,7 +54,7 @@ def options_of(kind: Any, name: str, arguments: Sequence[str]) -> Any:
 
 
 def _one_sentence(box: str, name: str) -> str:
-    """The text of a complaint without its heading (the first line) and its frame, or its rule where there is no frame."""
+    """The text of a complaint without its heading (the first line) and its frame or, where there is none, its rule."""
     lines = [line.strip(" │") for line in box.splitlines() if line.strip()][1:]
     text = " ".join(line for line in lines if line.strip("╰─╯-"))
     text = re.sub(r"For full helptext.*|Argument helptext:|\(required\)|\(default: [^)]*\)", "", text)
