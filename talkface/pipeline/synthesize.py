@@ -27,6 +27,7 @@ from talkface.io.store import PersonWriter
 from talkface.io.whole import write_whole
 from talkface.io.writer import VideoWriter
 from talkface.progress import Progress
+from talkface.types import Pose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,18 +101,27 @@ def drawn_again(truth: Path) -> SyntheticSpeaker:
     try:
         with np.load(truth, allow_pickle=False) as kept:
             config = SpeakerConfig(**json.loads(str(kept["speaker"])))
-            rotation, identity = kept["rotation"], kept["identity"]
+            rotation, translation, identity = (kept[name] for name in ("rotation", "translation", "identity"))
+            acted = {name: kept[name] for name in ("expression", "closure", "gaze")}
     except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise UserError(f"{truth} does not say which speaker it is of; draw one with `talkface synthesize`") from error
     speaker = SyntheticSpeaker(config)
     same = identity.shape == speaker.identity.shape and rotation.shape == speaker.pose.rotation.shape
     if (
         not same
-        or np.abs(rotation - speaker.pose.rotation).max() > 1e-6
+        or np.abs(rotation - speaker.pose.rotation).max() > _SAME_SPEECH
         or np.abs(identity - speaker.identity).max() > 1e-3
     ):
         raise UserError(f"{truth} was drawn with another face model or voice than are here; draw the speaker again")
+    speaker.pose = Pose(rotation, translation)
+    for name, values in acted.items():
+        setattr(speaker, name, values)
     return speaker
+
+
+_SAME_SPEECH = 1e-3
+"""Head turns (entries of matrices) that differ by less come of the same speech: espeak-ng's breath and phase go on from
+what the process said before, and the head moves a little with loudness."""
 
 
 def _config(wanted: Synthesize, seed: int, emotion: str) -> SpeakerConfig:

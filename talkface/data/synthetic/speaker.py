@@ -76,7 +76,8 @@ class SpeakerConfig:
 class SyntheticSpeaker:
     """A drawn person saying something; everything about it is known.
 
-    The same configuration gives the same pictures and sounds on every machine with the same face model and voice.
+    The same configuration gives the same pictures and sounds on every machine with the same face model and voice; with
+    espeak-ng in the first speaker of a process, since its breath and phase go on from what it said before.
     """
 
     def __init__(self, config: SpeakerConfig, closure: Float[np.ndarray, "frames 2"] | None = None) -> None:

@@ -241,6 +241,7 @@ class _Espeak:
         self._library.espeak_SetParameter(_RATE, voice.words_per_minute, 0)
         self._library.espeak_SetParameter(_PITCH, voice.pitch, 0)
         spoken = text.encode()
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # breath is noise; without it no two runs sound alike
         self._library.espeak_Synth(spoken, len(spoken) + 1, 0, _POSITION_CHARACTER, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
         if not self._waves:
