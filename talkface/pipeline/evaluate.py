@@ -41,7 +41,7 @@ GENERATED = "frame, generated torso"
 """Region of the scores whose torso and background are the method's own."""
 
 
-Dress = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+AddTorso = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 """Frame number, the head's straight colour and its opacity -> the whole picture, RGB in [0, 1]."""
 
 
@@ -131,7 +131,7 @@ def evaluate(
             out,
             new_detector=lambda: open_detectors.enter_context(Detector()).detect,
             max_frames=max_frames,
-            dress=_dresser(renderer, folder, pictures),
+            add_torso=_torso_adder(renderer, folder, pictures),
         )
 
 
@@ -143,13 +143,13 @@ def judge(
     *,
     new_detector: Callable[[], Detect],
     max_frames: int | None = None,
-    dress: Dress | None = None,
+    add_torso: AddTorso | None = None,
 ) -> dict[str, Any]:
     """Judge a renderer on a person's test frames and write the report.
 
     Args:
         new_detector: Makes a face detector; every video gets its own, because detectors follow a face.
-        dress: Adds the method's own torso and background to a head; None where it makes none.
+        add_torso: Puts the method's own torso and background behind a head; None where it makes none.
     """
     indices = pictures.test_indices[:max_frames]
     if not len(indices):
@@ -161,7 +161,7 @@ def judge(
         "nearest": Nearest(pictures),
         "still": Still(pictures),
     }
-    generated = None if dress is None else _Generated(pictures, dress)
+    generated = None if add_torso is None else _Generated(pictures, add_torso)
     sources = _sources(pictures, renderer, subject, baselines, generated)
     sound = sound_of(subject.speech, indices)
     videos = _watch(reference, sources, subject, out / "comparison.mp4", new_detector)
@@ -283,17 +283,17 @@ def _row(source: Source, video: VideoScores, sound: Speech) -> Row:
 class _Generated:
     """PSNR and SSIM of the whole picture with the method's own torso and background."""
 
-    def __init__(self, pictures: Pictures, dress: Dress) -> None:
-        self._pictures, self._dress = pictures, dress
+    def __init__(self, pictures: Pictures, add_torso: AddTorso) -> None:
+        self._pictures, self._add_torso = pictures, add_torso
         self._psnr, self._ssim = Psnr(), Ssim()
         self._seen: set[int] = set()
 
     def add(self, index: int, colour: np.ndarray, opacity: np.ndarray) -> None:
-        """A frame's head, once: the report looks at some frames again."""
+        """A frame's head, straight colour [height, width, 3] and opacity; once, as the report looks at some again."""
         if index in self._seen:
             return
         self._seen.add(index)
-        picture, truth = self._dress(index, colour, opacity), self._pictures.truth(index)
+        picture, truth = self._add_torso(index, colour, opacity), self._pictures.truth(index)
         self._psnr.add(picture, truth)
         self._ssim.add(picture, truth)
 
@@ -309,14 +309,14 @@ def _conditions(folder: PersonFolder, indices: np.ndarray) -> Conditions:
     return Conditions(track.pose[indices], closure, cameras, np.asarray(indices))
 
 
-def _dresser(renderer: Any, folder: PersonFolder, pictures: FolderPictures) -> Dress:
+def _torso_adder(renderer: Any, folder: PersonFolder, pictures: FolderPictures) -> AddTorso:
     """The person with the method's own torso over the clean background, at the evaluation size."""
     background = folder.background.astype(np.float32) / 255
 
-    def dress(index: int, colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    def add_torso(index: int, colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
         pose = folder.track.pose[index : index + 1]
-        frame = renderer.dressed(colour * opacity[..., None], opacity, pose, SOURCE_CAMERA, index)
+        frame = renderer.with_torso(colour * opacity[..., None], opacity, pose, SOURCE_CAMERA, index)
         picture = composite(frame.colour, frame.opacity, background)
         return pictures.cut(np.rint(picture * 255).astype(np.uint8)).astype(np.float32) / 255
 
-    return dress
+    return add_torso

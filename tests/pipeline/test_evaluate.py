@@ -88,7 +88,7 @@ def value(entries, name: str, region: str, drive: str | None = None):
 @pytest.fixture(scope="module")
 def evaluated(person, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    return out, run(person, Painter(person), out, dress=lambda index, colour, opacity: person.truth(index) * 0.9)
+    return out, run(person, Painter(person), out, add_torso=lambda index, colour, opacity: person.truth(index) * 0.9)
 
 
 def test_scores_json_is_what_the_contract_says(evaluated) -> None:

@@ -17,6 +17,8 @@ from talkface.data.synthetic.wardrobe import CLOTH_HEIGHT, cloth, hair_lift, han
 BACKGROUND, HEAD, NECK, TORSO = range(4)
 """Labels of pixels and triangles."""
 _WHITE_ROW = HEIGHT + CLOTH_HEIGHT
+_DARKEST_MOUTH, _LIT_MOUTH_CM = 0.12, 1.2
+"""Light inside a shut mouth, and the lip opening from which teeth and tongue are fully lit (our modelling)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +204,8 @@ class Figure:
             part *= (0.42 + 0.58 * ((below_lid - 0.02) / 0.5).clip(0, 1) - 0.25 * side)[:, None].clip(0.2, 1)
         opening = np.linalg.norm(marks[[61, 62, 63]] - marks[[67, 66, 65]], axis=1).mean()
         inner = self.mouth_vertices
-        tint[inner] *= np.float32(0.12 + 0.88 * min(1.0, opening / 1.2))
+        lit = min(1.0, opening / _LIT_MOUTH_CM)
+        tint[inner] *= np.float32(_DARKEST_MOUTH + (1 - _DARKEST_MOUTH) * lit)
         return tint
 
 

@@ -138,9 +138,9 @@ class Blink(nn.Module):
             world_from_camera = conditions.world_from_camera[index]
             head = self.head(around, float(conditions.closure[index]), pose, world_from_camera)
             source_frame = int(conditions.source_frame[index])
-            yield self.dressed(head.colour, head.opacity, pose, world_from_camera, source_frame)
+            yield self.with_torso(head.colour, head.opacity, pose, world_from_camera, source_frame)
 
-    def dressed(
+    def with_torso(
         self,
         colour: Float[np.ndarray, "size size 3"],
         opacity: Float[np.ndarray, "size size"],
@@ -148,7 +148,13 @@ class Blink(nn.Module):
         world_from_camera: Float[np.ndarray, "4 4"],
         source_frame: int,
     ) -> Frame:
-        """A rendered head (premultiplied, as in `View`) in front of neck and torso bent to its pose."""
+        """A rendered head in front of neck and torso bent to its pose, at the size of the source frames.
+
+        Args:
+            colour: Premultiplied, as in `View`, in the field's square.
+            pose: Head pose of one frame.
+            source_frame: The training frame whose torso it is.
+        """
         seen = SOURCE_CAMERA @ np.linalg.inv(world_from_camera)
         torso = self.source.torso.picture(
             seen[:3, :3] @ pose.rotation[0], seen[:3, :3] @ pose.translation[0] + seen[:3, 3], source_frame
